@@ -1,0 +1,187 @@
+"""Invite codes as text: how they are made, written and read.
+
+Pure Python: nothing here knows Django, a setting or a database.
+"""
+
+import math
+import secrets
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from invite_code.errors import Malformed
+
+#: Digits and capitals without I, L, O and U.
+#: Source: Douglas Crockford, https://www.crockford.com/base32.html
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+#: What stands between the symbols of a code that was copied or typed: blanks (the
+#: no-break and the ideographic one too), hyphens, and the dashes that word
+#: processors make of hyphens.
+SEPARATORS = " \t\r\n\u00a0\u3000-\u2010\u2011\u2012\u2013\u2014\u2212"
+
+#: Symbols that people take for one another, in both cases.
+LOOKALIKES = ("0Oo", "1IiLl")
+
+#: The longest code there is room for; the width of ``InviteCode.code``.
+MAX_LENGTH = 64
+
+#: The distance of the full-width forms from ASCII: U+FF01 to U+FF5E stand for
+#: U+0021 to U+007E. Source: Unicode, block "Halfwidth and Fullwidth Forms".
+FULLWIDTH = 0xFF01 - 0x21
+
+#: Twice each element of GF(32), as a table for ``bytes.translate``. The field is
+#: that of the polynomial x^5 + x^2 + 1, which is primitive.
+DOUBLE = bytes((n << 1) ^ (0b100101 if n & 16 else 0) for n in range(32)) + bytes(224)
+
+
+@dataclass(frozen=True)
+class CodeFormat:
+    """The form all codes of a site have.
+
+    Args:
+        alphabet: the symbols, two or more different ASCII letters and digits.
+        length: symbols in a code, the check symbol included; 1 to 64.
+        check_symbol: whether the last symbol is computed from the others, so that
+            a typo is known as a typo. Takes an alphabet of 32 symbols.
+        group_size: symbols between two hyphens when shown; 0 shows no hyphens.
+
+    Raises:
+        ValueError: no code can have this form; the message says why.
+    """
+
+    alphabet: str = CROCKFORD
+    length: int = 16
+    check_symbol: bool = True
+    group_size: int = 4
+
+    def __post_init__(self) -> None:
+        symbols = self.alphabet
+        if not set(symbols) <= set(string.ascii_letters + string.digits):
+            raise ValueError("The alphabet may hold ASCII letters and digits only.")
+        if len(set(symbols)) != len(symbols):
+            raise ValueError("The alphabet repeats a symbol.")
+        if len(symbols) < 2:
+            raise ValueError("The alphabet needs at least two symbols.")
+        if not 1 <= self.length <= MAX_LENGTH:
+            raise ValueError(f"A code has 1 to {MAX_LENGTH} symbols.")
+        if self.group_size < 0:
+            raise ValueError("A group has 0 or more symbols.")
+        if self.check_symbol and (len(symbols) != 32 or self.length < 2):
+            raise ValueError(
+                "A check symbol takes an alphabet of 32 symbols and 2 or more of them"
+                " in a code; switch it off for another form."
+            )
+
+    @property
+    def random_length(self) -> int:
+        """How many symbols of a code are random."""
+        return self.length - self.check_symbol
+
+    @property
+    def case_sensitive(self) -> bool:
+        """Whether two symbols differ in nothing but case."""
+        return len(set(self.alphabet.lower())) < len(self.alphabet)
+
+    def capacity(self) -> int:
+        """Return how many codes are possible."""
+        return int(len(self.alphabet) ** self.random_length)
+
+    def entropy_bits(self) -> float:
+        """Return the entropy of one code, in bits."""
+        return self.random_length * math.log2(len(self.alphabet))
+
+    def generate(self, count: int) -> list[str]:
+        """Return `count` random codes, which may repeat.
+
+        All come from one block of the operating system's randomness and are made a
+        column at a time: the first symbols of all codes, then the second ones, and
+        so on to the check symbols, and line ends to part the codes again.
+        """
+        values = self._random_values(count * self.random_length)
+        columns = [values[i * count :][:count] for i in range(self.random_length)]
+        if self.check_symbol:
+            columns.append(_damm(columns).translate(DOUBLE))
+        lines = bytearray(b"\n" * count * (self.length + 1))
+        for i, column in enumerate(columns):
+            lines[i :: self.length + 1] = column.translate(self._symbols)
+        return lines.decode("ascii").splitlines()
+
+    def display(self, code: str) -> str:
+        """Return the code as people read it: ``XXXX-XXXX-XXXX-XXXX``."""
+        size = self.group_size or self.length
+        return "-".join(code[i : i + size] for i in range(0, len(code), size))
+
+    def normalize(self, text: str) -> str:
+        """Return the code that `text` spells, as it is stored.
+
+        Takes either case, separators anywhere, full-width forms, and look-alikes
+        of which only one is in the alphabet.
+
+        Raises:
+            Malformed: no code is spelled so. Nothing but `text` was looked at.
+        """
+        if len(text) > 4 * self.length:
+            raise Malformed("This is too long for a code.")
+        code = text.translate(self._spellings)
+        if not set(code) <= set(self.alphabet):
+            raise Malformed("This has a symbol that no code has.")
+        if len(code) != self.length:
+            raise Malformed(f"A code has {self.length} symbols.")
+        if self.check_symbol and any(_damm(self._columns(code))):
+            raise Malformed("The symbols do not fit together: one is mistyped.")
+        return code
+
+    def _random_values(self, count: int) -> bytes:
+        # The bytes above the last whole multiple of the size would make the first
+        # symbols more likely than the rest: they are dropped, and others drawn.
+        surplus = bytes(range(256 - 256 % len(self.alphabet), 256))
+        values = b""
+        while len(values) < count:
+            block = secrets.token_bytes(count - len(values))
+            values += block.translate(self._remainders, surplus)
+        return values
+
+    def _columns(self, code: str) -> list[bytes]:
+        return [bytes([self.alphabet.index(symbol)]) for symbol in code]
+
+    @cached_property
+    def _remainders(self) -> bytes:
+        return bytes(n % len(self.alphabet) for n in range(256))
+
+    @cached_property
+    def _symbols(self) -> bytes:
+        return self.alphabet.encode().ljust(256)
+
+    @cached_property
+    def _spellings(self) -> dict[int, str]:
+        table = dict.fromkeys(SEPARATORS, "")
+        for symbol in self.alphabet:
+            table[symbol.swapcase()] = symbol
+        for group in LOOKALIKES:
+            known = set(group) & set(self.alphabet)
+            if len(known) == 1:
+                table |= dict.fromkeys(group, known.pop())
+        table |= dict(zip(self.alphabet, self.alphabet, strict=True))
+        ascii_keys = [key for key in table if "!" <= key <= "~"]
+        table |= {chr(ord(key) + FULLWIDTH): table[key] for key in ascii_keys}
+        return str.maketrans(table)
+
+
+def _damm(columns: Sequence[bytes]) -> bytes:
+    """Return the state of the check after the columns, a byte for each code.
+
+    A code is right when the state after its last symbol is zero. Source: H. M.
+    Damm, "Total anti-symmetrische Quasigruppen", 2004; here x * y = 2x + y in
+    GF(32), which catches every wrong symbol and every swap of neighbors.
+    """
+    state = bytes(len(columns[0]))
+    for column in columns:
+        state = _xor(state.translate(DOUBLE), column)
+    return state
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    mixed = int.from_bytes(left) ^ int.from_bytes(right)
+    return mixed.to_bytes(len(left))
