@@ -1,0 +1,65 @@
+"""The settings of this app; nothing else here reads Django's settings."""
+
+from functools import lru_cache
+from typing import cast
+
+from django.conf import settings
+
+from invite_code import codes
+
+PREFIX = "INVITE_CODE_"
+
+
+class Settings:
+    """A property for each setting, read anew each time.
+
+    So ``override_settings`` works, and nothing is read when a module is imported.
+    """
+
+    @property
+    def INVITE_CODE_SEED_COUNT(self) -> int:
+        """How many codes ``migrate`` puts into an empty database: 2000.
+
+        0 switches seeding off, for a test suite say.
+        """
+        return cast(int, getattr(settings, "INVITE_CODE_SEED_COUNT", 2000))
+
+    @property
+    def INVITE_CODE_ALPHABET(self) -> str:
+        """The symbols of a code: Crockford's base 32."""
+        return cast(str, getattr(settings, "INVITE_CODE_ALPHABET", codes.CROCKFORD))
+
+    @property
+    def INVITE_CODE_LENGTH(self) -> int:
+        """The number of symbols in a code, the check symbol included: 16."""
+        return cast(int, getattr(settings, "INVITE_CODE_LENGTH", 16))
+
+    @property
+    def INVITE_CODE_CHECK_SYMBOL(self) -> bool:
+        """Whether the last symbol tells a typo from a code: True."""
+        return cast(bool, getattr(settings, "INVITE_CODE_CHECK_SYMBOL", True))
+
+    @property
+    def INVITE_CODE_GROUP_SIZE(self) -> int:
+        """How many symbols stand between two hyphens: 4; 0 shows no hyphens."""
+        return cast(int, getattr(settings, "INVITE_CODE_GROUP_SIZE", 4))
+
+    @property
+    def code_format(self) -> codes.CodeFormat:
+        """The form of codes that the settings ask for.
+
+        Raises:
+            ValueError: no code can have this form.
+        """
+        return _code_format(
+            self.INVITE_CODE_ALPHABET,
+            self.INVITE_CODE_LENGTH,
+            self.INVITE_CODE_CHECK_SYMBOL,
+            self.INVITE_CODE_GROUP_SIZE,
+        )
+
+
+# A form keeps its tables; making them anew for each code typed would be a waste.
+_code_format = lru_cache(codes.CodeFormat)
+
+conf = Settings()

@@ -1,0 +1,128 @@
+"""Codes, the batches they were issued in, and the uses people made of them."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from invite_code.codes import MAX_LENGTH
+
+
+class InviteBatch(models.Model):
+    """Codes that were issued together."""
+
+    key = models.CharField(  # noqa: DJ001 - unique, so only null may repeat
+        _("key"),
+        max_length=50,
+        unique=True,
+        null=True,
+        editable=False,
+        help_text=_("The name by which the program knows this batch, if it does."),
+    )
+    label = models.CharField(
+        _("label"), max_length=200, blank=True, help_text=_("What the codes are for.")
+    )
+    created_at = models.DateTimeField(
+        _("created at"), default=timezone.now, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("invite batch")
+        verbose_name_plural = _("invite batches")
+
+    def __str__(self) -> str:
+        return self.label or _("Batch %(pk)s") % {"pk": self.pk}
+
+
+class InviteCode(models.Model):
+    """A code, stored normalized, and how often it lets somebody in."""
+
+    batch = models.ForeignKey(
+        InviteBatch,
+        on_delete=models.PROTECT,
+        related_name="codes",
+        verbose_name=_("batch"),
+    )
+    code = models.CharField(
+        _("code"), max_length=MAX_LENGTH, unique=True, editable=False
+    )
+    max_uses = models.PositiveIntegerField(
+        _("maximum of uses"),
+        default=1,
+        null=True,
+        blank=True,
+        help_text=_("Empty for any number of uses."),
+    )
+    uses = models.PositiveIntegerField(_("uses"), default=0, editable=False)
+    expires_at = models.DateTimeField(
+        _("expires at"),
+        null=True,
+        blank=True,
+        help_text=_("From this moment on the code is refused. Empty for never."),
+    )
+    revoked_at = models.DateTimeField(
+        _("revoked at"),
+        null=True,
+        blank=True,
+        help_text=_("Since when the code is refused for good. Empty for not revoked."),
+    )
+    created_at = models.DateTimeField(
+        _("created at"), default=timezone.now, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("invite code")
+        verbose_name_plural = _("invite codes")
+        constraints = (
+            models.CheckConstraint(
+                name="invite_code_uses_lte_max_uses",
+                condition=Q(max_uses=None) | Q(uses__lte=F("max_uses")),
+                violation_error_message=_("It was already used more often than that."),
+            ),
+            models.CheckConstraint(
+                name="invite_code_max_uses_gte_1",
+                condition=Q(max_uses=None) | Q(max_uses__gte=1),
+                violation_error_message=_("A code lets in at least one person."),
+            ),
+            models.CheckConstraint(
+                name="invite_code_code_not_empty", condition=~Q(code="")
+            ),
+        )
+
+    def __str__(self) -> str:
+        # Not the code: what str() returns lands in the admin's log and in reprs.
+        return _("Invite code %(pk)s") % {"pk": self.pk}
+
+
+class Redemption(models.Model):
+    """One use of a code by one user."""
+
+    code = models.ForeignKey(
+        InviteCode,
+        on_delete=models.PROTECT,
+        related_name="redemptions",
+        verbose_name=_("code"),
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="invite_code_redemptions",
+        verbose_name=_("user"),
+    )
+    redeemed_at = models.DateTimeField(
+        _("redeemed at"), default=timezone.now, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("redemption")
+        verbose_name_plural = _("redemptions")
+        constraints = (
+            models.UniqueConstraint(
+                name="invite_code_redemption_once_per_user", fields=["code", "user"]
+            ),
+        )
+
+    def __str__(self) -> str:
+        return _("Redemption %(pk)s") % {"pk": self.pk}
