@@ -1,4 +1,4 @@
-"""The settings of this app; nothing else here reads Django's settings."""
+"""The settings of this app; no other module reads ``INVITE_CODE_*``."""
 
 from functools import lru_cache
 from typing import cast
@@ -18,7 +18,7 @@ class Settings:
 
     @property
     def INVITE_CODE_SEED_COUNT(self) -> int:
-        """How many codes ``migrate`` puts into an empty database: 2000.
+        """How many codes ``migrate`` seeds where it finds none of its own: 2000.
 
         0 switches seeding off, for a test suite say.
         """

@@ -6,7 +6,7 @@ class InviteCodeError(Exception):
 
 
 class Malformed(InviteCodeError):
-    """What was typed is no code in any spelling: a typo, or not a code at all."""
+    """What was typed is not a code in any spelling: a typo, or no code at all."""
 
 
 class CodesExhausted(InviteCodeError):

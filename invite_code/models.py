@@ -48,7 +48,7 @@ class InviteCode(models.Model):
         _("code"), max_length=MAX_LENGTH, unique=True, editable=False
     )
     max_uses = models.PositiveIntegerField(
-        _("maximum of uses"),
+        _("maximum uses"),
         default=1,
         null=True,
         blank=True,
@@ -65,7 +65,9 @@ class InviteCode(models.Model):
         _("revoked at"),
         null=True,
         blank=True,
-        help_text=_("Since when the code is refused for good. Empty for not revoked."),
+        help_text=_(
+            "When the code was revoked, and is refused since. Empty if it was not."
+        ),
     )
     created_at = models.DateTimeField(
         _("created at"), default=timezone.now, editable=False

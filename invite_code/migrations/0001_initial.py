@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                         default=1,
                         help_text="Empty for any number of uses.",
                         null=True,
-                        verbose_name="maximum of uses",
+                        verbose_name="maximum uses",
                     ),
                 ),
                 (
@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
                     "revoked_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="Since when the code is refused for good. Empty for not revoked.",
+                        help_text="When the code was revoked, and is refused since. Empty if it was not.",
                         null=True,
                         verbose_name="revoked at",
                     ),

@@ -25,7 +25,9 @@ BINARY = CodeFormat("01", MAX_LENGTH, check_symbol=False)
 LOWER_CROCKFORD = CodeFormat(CROCKFORD.lower())
 FORMATS = [DEFAULT, CLASSIC, LOWER, MIXED, RFC_4648, BINARY, LOWER_CROCKFORD]
 every_format = pytest.mark.parametrize(
-    "code_format", FORMATS, ids="default classic lower mixed rfc binary low32".split()
+    "code_format",
+    FORMATS,
+    ids=["default", "classic", "lower", "mixed", "rfc", "binary", "low32"],
 )
 
 #: A code with a K, an S, a 0 and a 1, for what looks like one of them.

@@ -1,0 +1,61 @@
+"""Factories of the objects the tests need."""
+
+import factory
+from django.contrib.auth import get_user_model
+
+from invite_code import models as invite_code
+from invite_code.codes import CodeFormat
+from signals_demo import models as signals_demo
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = get_user_model()
+        skip_postgeneration_save = True
+
+    username = factory.Sequence("user{}".format)
+    password = factory.django.Password("correct horse")
+
+
+class QuestionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = signals_demo.Question
+
+    question_text = factory.Sequence("What is number {}?".format)
+
+
+class ToppingFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = signals_demo.Topping
+
+    name = factory.Sequence("topping {}".format)
+
+
+class PizzaFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = signals_demo.Pizza
+
+    name = factory.Sequence("pizza {}".format)
+
+
+class InviteBatchFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = invite_code.InviteBatch
+
+    label = factory.Sequence("batch {}".format)
+
+
+class InviteCodeFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = invite_code.InviteCode
+
+    batch = factory.SubFactory(InviteBatchFactory)
+    code = factory.LazyFunction(lambda: CodeFormat().generate(1)[0])
+
+
+class RedemptionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = invite_code.Redemption
+
+    code = factory.SubFactory(InviteCodeFactory)
+    user = factory.SubFactory(UserFactory)
