@@ -1,0 +1,198 @@
+"""Codes into the database: any number of them, quickly, and all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import IntegrityError, connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
+
+from invite_code.codes import MAX_LENGTH, CodeFormat
+from invite_code.conf import conf
+from invite_code.errors import CodesExhausted
+from invite_code.models import InviteBatch, InviteCode
+from invite_code.signals import invite_codes_issued
+
+#: Codes in one statement: so many that round trips do not count, so few that memory
+#: stays flat and MySQL's default ``max_allowed_packet`` of 16 MiB is far away.
+CHUNK_SIZE = 10_000
+
+#: Draws without a single free code after which the possible codes count as taken.
+#: Were one of 100 still free, the last draw would miss it once in 20,000 times.
+MAX_FRUITLESS_DRAWS = 1000
+
+#: Clashes of one chunk after which another error than a clash is taken to be the
+#: cause, and raised: codes that were free a moment before are seldom taken.
+MAX_CLASHES = 5
+
+#: How each vendor makes rows of a JSON array: all codes travel as one parameter. A
+#: parameter a value takes 4 to 13 times as long (``benchmarks/seeding.py``).
+ROWS = {
+    "sqlite": "json_each(%s)",
+    "postgresql": "json_array_elements_text(%s::json) AS codes (value)",
+    "mysql": "JSON_TABLE(%s, '$[*]' COLUMNS"
+    f" (value VARCHAR({MAX_LENGTH}) PATH '$')) AS codes",
+}
+
+
+def issue(
+    count: int,
+    *,
+    label: str = "",
+    max_uses: int | None = 1,
+    expires_at: datetime | None = None,
+    using: str | None = None,
+) -> InviteBatch:
+    """Issue codes in a batch of their own: exactly as many as asked, or none.
+
+    Sends ``invite_codes_issued`` once they are committed.
+
+    Args:
+        count: how many codes, 1 or more.
+        label: what they are for, at most 200 characters.
+        max_uses: how many people each lets in; None for any number.
+        expires_at: from when on they are refused; None for never.
+        using: alias of the database; None leaves it to the router.
+
+    Raises:
+        ValueError: `count` or `max_uses` is below 1.
+        ValidationError: `label` is too long.
+        CodesExhausted: fewer codes than that are possible, or left.
+    """
+    if count < 1 or (max_uses is not None and max_uses < 1):
+        raise ValueError("count and max_uses must be 1 or more.")
+    using = using or router.db_for_write(InviteBatch)
+    batch = InviteBatch(label=label)
+    batch.clean_fields()
+    with transaction.atomic(using=using):
+        batch.save(using=using)
+        values = {"max_uses": max_uses, "expires_at": expires_at}
+        fill_batch(InviteCode, batch.pk, count, using=using, **values)
+    return batch
+
+
+def fill_batch(
+    model: type[InviteCode], batch_id: int, count: int, *, using: str, **values: Any
+) -> None:
+    """Put new codes into a batch, within the transaction of the caller.
+
+    Args:
+        model: ``InviteCode``, or what it was at some migration.
+        batch_id: primary key of the batch.
+        count: how many codes; all of them are inserted, whatever they clash with.
+        using: alias of the database.
+        values: of other fields; those not named take their defaults.
+
+    Raises:
+        CodesExhausted: fewer codes than that are possible, or left.
+    """
+    code_format = conf.code_format
+    if count > code_format.capacity():
+        raise CodesExhausted(
+            f"Only {code_format.capacity()} codes are possible, {count} were asked for:"
+            " raise INVITE_CODE_LENGTH."
+        )
+    values["batch_id"] = batch_id
+    insert = _inserter(model, using, values)
+    for done in range(0, count, CHUNK_SIZE):
+        size = min(CHUNK_SIZE, count - done)
+        _insert_chunk(insert, model.objects.using(using), code_format, size)
+    arguments = {"batch_id": batch_id, "count": count, "using": using}
+    announce = partial(invite_codes_issued.send_robust, InviteBatch, **arguments)
+    transaction.on_commit(announce, using=using)
+
+
+def _insert_chunk(
+    insert: Callable[[list[str]], None],
+    stored: QuerySet[InviteCode],
+    code_format: CodeFormat,
+    size: int,
+) -> None:
+    # Among 2^75 codes a clash does not happen, and looking for one first would cost
+    # more than the insert. So the unique index looks. It takes sorted codes best.
+    codes: Iterable[str] = code_format.generate(size)
+    for _ in range(MAX_CLASHES):
+        try:
+            with transaction.atomic(using=stored.db):
+                return insert(sorted(codes))
+        except IntegrityError:
+            codes = _draw_free(code_format, size, stored)
+    insert(sorted(codes))
+
+
+def _draw_free(
+    code_format: CodeFormat, size: int, stored: QuerySet[InviteCode]
+) -> set[str]:
+    codes: set[str] = set()
+    fruitless = 0
+    while len(codes) < size:
+        found = set(code_format.generate(size - len(codes))) - codes
+        taken = stored.filter(code__in=found).values_list("code", flat=True)
+        found.difference_update(taken)
+        fruitless = 0 if found else fruitless + 1
+        if fruitless == MAX_FRUITLESS_DRAWS:
+            raise CodesExhausted(
+                "Hardly a free code is left: raise INVITE_CODE_LENGTH."
+            )
+        codes |= found
+    return codes
+
+
+def _inserter(
+    model: type[InviteCode], using: str, values: dict[str, Any]
+) -> Callable[[list[str]], None]:
+    """Return the function that inserts a list of codes with these values."""
+    connection = connections[using]
+    values = {
+        field.attname: values.get(field.attname, field.get_default())
+        for field in model._meta.concrete_fields
+        if not field.primary_key and field.name != "code"
+    }
+    if _makes_rows_of_json(connection):
+        return partial(_execute, connection, *_statement(model, connection, values))
+    return partial(_bulk_create, model, using, values)
+
+
+def _makes_rows_of_json(connection: BaseDatabaseWrapper) -> bool:
+    if getattr(connection, "mysql_is_mariadb", False):
+        # JSON_TABLE came with it; Django 5.2 runs on 10.5 too.
+        return bool(connection.get_database_version() >= (10, 6))
+    return connection.vendor in ROWS and connection.features.supports_json_field
+
+
+def _statement(
+    model: type[InviteCode], connection: BaseDatabaseWrapper, values: dict[str, Any]
+) -> tuple[str, list[Any]]:
+    """Return the statement that inserts codes, and its parameters but the codes."""
+    quote = connection.ops.quote_name
+    fields = [field for field in model._meta.concrete_fields if field.attname in values]
+    names = ["code", *(str(field.column) for field in fields)]
+    columns = ", ".join(map(quote, names))
+    selected = ", ".join(["value", *("%s" for _ in fields)])
+    sql = (
+        f"INSERT INTO {quote(model._meta.db_table)} ({columns})"
+        f" SELECT {selected} FROM {ROWS[connection.vendor]}"
+    )
+    return sql, [
+        field.get_db_prep_save(values[field.attname], connection) for field in fields
+    ]
+
+
+def _execute(
+    connection: BaseDatabaseWrapper, sql: str, constants: list[Any], codes: list[str]
+) -> None:
+    with connection.cursor() as cursor:
+        # What json.dumps() would say, were it not looking for what to escape.
+        cursor.execute(sql, [*constants, '["' + '","'.join(codes) + '"]'])
+
+
+def _bulk_create(
+    model: type[InviteCode], using: str, values: dict[str, Any], codes: list[str]
+) -> None:
+    model.objects.using(using).bulk_create(
+        (model(code=code, **values) for code in codes), batch_size=1000
+    )
