@@ -8,8 +8,8 @@ from signals_demo.models import Profile
 def remember(profile: Profile) -> None:
     """Note which file the row names, without loading it.
 
-    A deferred avatar is not loaded for this, so its file stays. A file still to be
-    uploaded is no text yet.
+    A deferred avatar is not loaded for this, so its file stays; so does one that
+    ``refresh_from_db()`` brought. A file still to be uploaded is no text yet.
     """
     name = vars(profile).get("avatar")
     profile.stored_avatar = name if isinstance(name, str) else ""

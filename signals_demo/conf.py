@@ -1,4 +1,4 @@
-"""The settings of this app; nothing else here reads Django's settings."""
+"""The settings of this app; no other module reads ``SIGNALS_DEMO_*``."""
 
 from collections.abc import Sequence
 from os import PathLike

@@ -10,7 +10,8 @@ from django.db.models import Model
 #: PostgreSQL and SQLite count milliseconds. MySQL counts seconds, and waits a day for a
 #: table; PostgreSQL waits for ever.
 LOCK_TIMEOUT = {
-    "mysql": "SET SESSION lock_wait_timeout = {seconds}",
+    "mysql": "SET SESSION lock_wait_timeout = {seconds},"
+    " innodb_lock_wait_timeout = {seconds}",
     "postgresql": "SET lock_timeout = {seconds}000",
     "sqlite": "PRAGMA busy_timeout = {seconds}000",
 }

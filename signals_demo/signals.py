@@ -231,7 +231,7 @@ def limit_lock_wait(sender: AppConfig, *, using: str, **kwargs: Any) -> None:
     """Let ``migrate`` give up on a table that somebody else holds.
 
     Runs before each ``migrate``, and limits how long this connection waits for a lock:
-    who comes after a waiting migration waits as well. A signal, because ``migrate`` has
+    whoever queues behind a migration waits too. A signal, because ``migrate`` has
     no such option. Not for what migrations need: that is an operation of theirs.
     """
     if seconds := conf.SIGNALS_DEMO_MIGRATE_LOCK_TIMEOUT:
@@ -385,7 +385,7 @@ def audit_failed_login(
     """Log that somebody failed to sign in, but nothing that was typed.
 
     Runs when no backend accepted the credentials, and writes one warning. A signal,
-    because any backend may be installed. Not for slowing down who guesses: that must
+    because any backend may be installed. Not for slowing down guessing: that must
     come before the password is looked at.
     """
     audit.record("login failed", request=request, level=logging.WARNING)

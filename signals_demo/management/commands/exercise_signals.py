@@ -3,10 +3,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections, router
 
 from signals_demo import catalog, report
 from signals_demo.builtin import BuiltinSignal
+from signals_demo.database import have_tables
 from signals_demo.exercising import exercise
+from signals_demo.models import Topping
 
 
 class Command(BaseCommand):
@@ -14,7 +17,8 @@ class Command(BaseCommand):
 
     help = (
         "Makes Django send each of its own signals by the real action behind it, and "
-        "compares what comes with the catalog. No row of the database is changed."
+        "compares what comes with the catalog. Receivers of your project run too; what "
+        "they write to a database is rolled back."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,9 +41,13 @@ class Command(BaseCommand):
         """Exercise the signals and print the report.
 
         Raises:
-            CommandError: a name is unknown, or a signal did not come as it should.
+            CommandError: a name is unknown, tables are missing, or a signal did not
+                come as it should.
         """
-        exercises = exercise(chosen(only))
+        signals = chosen(only)
+        if not have_tables(connections[router.db_for_write(Topping)], [Topping]):
+            raise CommandError("The tables are missing: run 'manage.py migrate' first.")
+        exercises = exercise(signals)
         if as_json:
             self.stdout.write(json.dumps(report.as_data(exercises), indent=2))
         else:
