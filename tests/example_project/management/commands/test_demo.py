@@ -1,0 +1,94 @@
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+
+from example_project.management.commands import demo
+from invite_code.models import InviteBatch, InviteCode
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def empty():
+    InviteCode.objects.all().delete()
+    InviteBatch.objects.all().delete()
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Take down what is served instead of serving it."""
+    addresses = []
+
+    def call(name, *arguments, **options):
+        if name == "runserver":
+            addresses.extend(arguments)
+        else:
+            call_command(name, *arguments, **options)
+
+    monkeypatch.setattr(demo, "call_command", call)
+    return addresses
+
+
+@pytest.fixture
+def without_signals(monkeypatch):
+    monkeypatch.setattr(demo, "exercise", lambda signals: [])
+
+
+def test_first_run_seeds_codes_and_the_second_says_so(empty, capsys):
+    call_command("demo")
+    first = capsys.readouterr().out
+    assert "migrate has seeded 2,000 codes." in first
+    assert "signals came as the catalog says." in first
+    call_command("demo")
+    second = capsys.readouterr().out
+    assert "2,000 codes were there already: none was added." in second
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_account_can_sign_in_with_the_password_shown(capsys, client):
+    call_command("demo")
+    password = capsys.readouterr().out.partition("; password ")[2][:12]
+    assert client.login(username="demo", password=password)
+    assert client.get("/admin/invite_code/invitecode/").status_code == 200
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_account_is_kept(capsys):
+    call_command("demo")
+    before = get_user_model().objects.get(username="demo").password
+    capsys.readouterr()
+    call_command("demo")
+    assert "password as shown before" in capsys.readouterr().out
+    assert get_user_model().objects.get(username="demo").password == before
+
+
+def test_missing_codes_are_an_error(empty, monkeypatch):
+    monkeypatch.setattr("invite_code.seeding.seed", lambda *args, **kwargs: False)
+    with pytest.raises(CommandError, match="migrate seeded 0 codes"):
+        call_command("demo")
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_seeding_that_is_switched_off_is_no_error(empty, settings, capsys):
+    settings.INVITE_CODE_SEED_COUNT = 0
+    call_command("demo")
+    assert "Seeding is switched off" in capsys.readouterr().out
+
+
+def test_signal_that_does_not_come_is_an_error(monkeypatch):
+    monkeypatch.setattr("signals_demo.exercising.SCENARIOS", {})
+    with pytest.raises(CommandError, match="0 of 2"):
+        call_command("demo", "-v0")
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_serve_starts_the_server(served):
+    call_command("demo", serve="127.0.0.1:1")
+    assert served == ["127.0.0.1:1"]
+
+
+def test_reloaded_server_does_not_demonstrate_again(served, monkeypatch, capsys):
+    monkeypatch.setenv("RUN_MAIN", "true")
+    call_command("demo", serve="127.0.0.1:1")
+    assert served == ["127.0.0.1:1"]
+    assert "Invite codes" not in capsys.readouterr().out
