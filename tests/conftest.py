@@ -1,0 +1,33 @@
+"""What is asked of all tests together: that none leaves a receiver connected."""
+
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from invite_code.signals import invite_codes_issued
+from signals_demo import catalog
+
+
+def connected() -> set[str]:
+    """Return the names of the living receivers of all signals, with their signals."""
+    signals = {signal.name: signal.load() for signal in catalog.signals()}
+    signals["invite_codes_issued"] = invite_codes_issued
+    names = set()
+    for name, signal in signals.items():
+        for _, receiver, *_ in signal.receivers:
+            if isinstance(receiver, weakref.ReferenceType):
+                receiver = receiver()
+            if receiver is not None:
+                described = getattr(receiver, "__qualname__", repr(receiver))
+                names.add(f"{name}: {receiver.__module__}.{described}")
+    return names
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_receiver_stays_connected() -> Iterator[None]:
+    before = connected()
+    yield
+    # Parts of Django that a test imported first have connected receivers for good.
+    left = {name for name in connected() - before if ": django." not in name}
+    assert not left
