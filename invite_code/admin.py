@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, F, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from invite_code.conf import conf
@@ -112,8 +113,9 @@ class InviteCodeAdmin(IssuedElsewhere):
 
     @admin.display(description=_("code"), ordering="code")
     def display(self, code: InviteCode) -> str:
-        """Return the code as people read it."""
-        return conf.code_format.display(code.code)
+        """Return the code as people read it, on one line."""
+        text = conf.code_format.display(code.code)
+        return format_html('<span class="nowrap">{}</span>', text)
 
     def save_model(
         self, request: HttpRequest, obj: InviteCode, form: Any, change: bool
