@@ -182,6 +182,26 @@ def test_without_a_transaction_it_would_leave_a_part(seeded_database, monkeypatc
     assert len(codes_in(seeded_database)) == 2
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="Only SQLite has such a cap.")
+def test_a_full_disk_leaves_nothing_and_room_is_used_later(seeded_database, settings):
+    settings.INVITE_CODE_SEED_COUNT = 2000
+    alias = seeded_database
+    InviteCode.objects.using(alias).all().delete()
+    InviteBatch.objects.using(alias).all().delete()
+    with connections[alias].cursor() as cursor:
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA page_count")
+        (pages,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA max_page_count = {pages + 5}")
+    with pytest.raises(OperationalError, match="full"):
+        call_command("migrate", "invite_code", database=alias, verbosity=0)
+    assert not InviteCode.objects.using(alias).exists()
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"PRAGMA max_page_count = {pages + 5000}")
+    call_command("migrate", "invite_code", database=alias, verbosity=0)
+    assert len(codes_in(alias)) == 2000
+
+
 def test_inside_an_outer_transaction_it_is_part_of_that(seeded_database, seed_count):
     before = codes_in(seeded_database)
     with atomic(using=seeded_database):
