@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from django.apps import apps
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, router, transaction
+from django.db import close_old_connections, connections, transaction
 from django.dispatch import Signal
 from django.test import override_settings
 from django.test.utils import setup_test_environment, teardown_test_environment
@@ -130,8 +129,8 @@ def captured(signal: Signal, emissions: list[frozenset[str]]) -> Iterator[None]:
 
 @contextmanager
 def rolled_back() -> Iterator[None]:
-    """Undo what is written to any database that any model is routed to."""
-    aliases = {router.db_for_write(model) for model in apps.get_models()}
+    """Undo what is written to any database of the project."""
+    aliases = list(connections)
     with ExitStack() as stack:
         for alias in aliases:
             stack.enter_context(transaction.atomic(using=alias))

@@ -54,7 +54,7 @@ def connected(signal, receiver):
     return any(entry[0][0] == id(receiver) for entry in signal.receivers)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_every_signal_comes_as_the_catalog_says():
     exercises = exercising.exercise(catalog.signals())
 
@@ -62,7 +62,7 @@ def test_every_signal_comes_as_the_catalog_says():
     assert [exercise.problems for exercise in exercises if exercise.problems] == []
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_no_setting_of_the_project_is_in_the_way():
     with override_settings(
         ALLOWED_HOSTS=[],
@@ -81,7 +81,7 @@ def test_no_setting_of_the_project_is_in_the_way():
     assert [exercise.problems for exercise in exercises if exercise.problems] == []
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 @pytest.mark.parametrize(
     "signal",
     [signal for signal in catalog.signals() if signal.arguments],
@@ -97,7 +97,7 @@ def test_a_renamed_argument_is_noticed(signal):
     assert any(last.name in problem for problem in exercise.problems)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_what_came_is_told(exercise_probe):
     (run,) = exercise_probe(sending(WITH_ALL, {"always": 1})).runs
 
@@ -106,12 +106,12 @@ def test_what_came_is_told(exercise_probe):
     assert run.problems == ()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_a_signal_that_never_comes_is_noticed(exercise_probe):
     assert exercise_probe(sending(WITH_ALL), sending()).problems == ("never came",)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_a_signal_without_scenarios_is_noticed(monkeypatch):
     assert "probe" not in SCENARIOS
 
@@ -120,7 +120,7 @@ def test_a_signal_without_scenarios_is_noticed(monkeypatch):
     assert problems == ("never came", "never came with now_and_then")
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_an_argument_the_catalog_does_not_know_is_noticed(exercise_probe):
     exercise = exercise_probe(sending(WITH_ALL, {**WITH_ALL, "new": 3}))
 
@@ -128,14 +128,14 @@ def test_an_argument_the_catalog_does_not_know_is_noticed(exercise_probe):
     assert exercise.runs[0].arguments == ("always", "now_and_then", "new")
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_an_argument_that_does_not_always_come_is_noticed(exercise_probe):
     exercise = exercise_probe(sending(WITH_ALL, {"now_and_then": 2}))
 
     assert exercise.problems == ("came without always",)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_an_argument_that_comes_sometimes_must_come_with_some_scenario(exercise_probe):
     rarely = sending({"always": 1})
 
@@ -143,7 +143,7 @@ def test_an_argument_that_comes_sometimes_must_come_with_some_scenario(exercise_
     assert exercise_probe(rarely).problems == ("never came with now_and_then",)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_a_scenario_that_raises_is_told_and_the_next_one_runs(exercise_probe):
     def fail():
         probe.send(None, **WITH_ALL)
@@ -156,7 +156,7 @@ def test_a_scenario_that_raises_is_told_and_the_next_one_runs(exercise_probe):
     assert not probe.has_listeners()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 @pytest.mark.parametrize("error", [None, ZeroDivisionError])
 def test_what_is_written_is_rolled_back(error, exercise_probe):
     def write():
@@ -170,17 +170,11 @@ def test_what_is_written_is_rolled_back(error, exercise_probe):
     assert not Pizza.objects.exists()
 
 
-@pytest.mark.django_db(databases=["default", "other"])
-def test_every_database_that_a_router_names_is_rolled_back(settings):
-    class PizzasElsewhere:
-        def db_for_write(self, model, **hints):
-            return "other" if model is Pizza else None
-
-    settings.DATABASE_ROUTERS = [PizzasElsewhere()]
-
+@pytest.mark.django_db(databases="__all__")
+def test_every_database_is_rolled_back_even_one_that_no_router_names():
     with exercising.rolled_back():
-        PizzaFactory()
         ToppingFactory()
+        Pizza.objects.using("other").create(name="margherita")
         assert Pizza.objects.using("other").count() == 1
 
     assert not Pizza.objects.using("other").exists()
@@ -244,7 +238,7 @@ def test_the_test_environment_of_a_test_runner_is_left_alone():
     assert mail.outbox == ["a letter"]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_outside_tests_a_test_environment_is_made_for_a_while():
     teardown_test_environment()
     try:
@@ -256,7 +250,7 @@ def test_outside_tests_a_test_environment_is_made_for_a_while():
     assert exercise.problems == ()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_receivers_of_the_project_run_and_their_errors_are_told():
     def object_to_basil(instance, **kwargs):
         raise PermissionError

@@ -43,7 +43,7 @@ def received():
         signal.disconnect(receiver)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 @pytest.mark.parametrize(("signal", "scenario"), INSTALLED)
 def test_the_scenario_makes_django_send_the_signal(signal, scenario):
     with surroundings():
@@ -66,7 +66,7 @@ def test_nothing_is_sent_by_hand():
     assert not re.search(r"send(_robust)?\(", source)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_fixtures_are_loaded_raw(received):
     came = received(pre_save, post_save, m2m_changed)
 
@@ -81,7 +81,7 @@ def test_fixtures_are_loaded_raw(received):
     assert raw == [True] * 4 + [True if compat.DJANGO_VERSION >= (6, 1) else None] * 2
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 @pytest.mark.parametrize(
     "scenario", [scenarios.migrate, scenarios.flush, scenarios.load_fixture]
 )
@@ -92,7 +92,7 @@ def test_commands_stay_off_the_databases_of_the_project(
         scenario()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_flushing_a_database_without_tables_sends_nothing(received, monkeypatch):
     monkeypatch.setattr(scenarios, "create_tables", lambda connection: None)
     came = received(post_migrate)
@@ -102,7 +102,7 @@ def test_flushing_a_database_without_tables_sends_nothing(received, monkeypatch)
     assert came == []
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_the_throwaway_database_is_gone_afterwards():
     connected = []
 
@@ -161,7 +161,7 @@ def test_the_pages_need_nothing_of_the_project(received):
     assert len(came) == 2
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_every_user_is_a_new_one():
     users = {scenarios.new_user().pk for _ in range(2)}
 
@@ -200,7 +200,7 @@ def test_reloaders_leave_no_thread():
     assert threading.enumerate() == before
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_relations_are_changed_in_every_way_and_from_both_ends(received):
     came = received(m2m_changed)
 

@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 from example_project.management.commands import demo
 from invite_code.models import InviteBatch, InviteCode
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from signals_demo import catalog, exercising
-from signals_demo.models import Pizza
+from signals_demo.models import Pizza, Topping
 from signals_demo.scenarios import SCENARIOS, Scenario
 from tests.factories import PizzaFactory, ToppingFactory, UserFactory
 
@@ -49,7 +49,7 @@ def silent_post_save(monkeypatch):
     monkeypatch.setitem(SCENARIOS, "post_save", nothing)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_it_shows_every_signal_and_what_came_of_them(capfd):
     output = exercise_signals()
 
@@ -61,7 +61,7 @@ def test_it_shows_every_signal_and_what_came_of_them(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases="__all__")
 def test_the_database_is_left_as_it_was():
     UserFactory()
     PizzaFactory().toppings.add(ToppingFactory())
@@ -72,7 +72,7 @@ def test_the_database_is_left_as_it_was():
     assert dump() == before
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases="__all__")
 def test_a_database_that_is_not_left_as_it_was_would_be_noticed(monkeypatch):
     monkeypatch.setattr(exercising, "rolled_back", nullcontext)
     before = dump()
@@ -82,7 +82,7 @@ def test_a_database_that_is_not_left_as_it_was_would_be_noticed(monkeypatch):
     assert dump() != before
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_nothing_is_left_connected():
     before = receivers()
 
@@ -91,7 +91,7 @@ def test_nothing_is_left_connected():
     assert receivers() == before
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_a_signal_that_does_not_come_is_an_error(silent_post_save):
     stdout = StringIO()
 
@@ -103,7 +103,7 @@ def test_a_signal_that_does_not_come_is_an_error(silent_post_save):
     )
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_json_is_all_that_is_printed():
     data = json.loads(exercise_signals("--json"))
 
@@ -113,7 +113,7 @@ def test_json_is_all_that_is_printed():
     assert not any(entry["problems"] for entry in data)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_json_is_printed_for_an_error_too(silent_post_save):
     stdout = StringIO()
 
@@ -123,7 +123,7 @@ def test_json_is_printed_for_an_error_too(silent_post_save):
     assert json.loads(stdout.getvalue())[0]["problems"] == ["never came"]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_only_some_are_exercised_in_the_order_of_the_catalog():
     data = json.loads(
         exercise_signals("--json", "--only", "setting_changed", "--only", "pre_init")
@@ -167,3 +167,10 @@ def test_it_runs_from_the_shell_without_a_word_on_the_side(tmp_path):
     assert result.stderr == ""
     assert result.returncode == 0
     assert "\x1b" not in result.stdout
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_missing_tables_are_explained(monkeypatch):
+    monkeypatch.setattr(Topping._meta, "db_table", "not_migrated")
+    with pytest.raises(CommandError, match=r"run 'manage\.py migrate' first"):
+        exercise_signals()
