@@ -5,15 +5,19 @@ from collections.abc import Iterable
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-#: The statement that limits the wait for a lock, by ``connection.vendor``.
+#: The statement that lowers the limit on waiting for a lock, by ``connection.vendor``.
 #:
-#: PostgreSQL and SQLite count milliseconds. MySQL counts seconds, and waits a day for a
-#: table; PostgreSQL waits for ever.
+#: PostgreSQL waits for ever, which it calls 0, and counts milliseconds. MySQL counts
+#: seconds, and waits a day for a table. SQLite gives up after seconds anyway.
 LOCK_TIMEOUT = {
-    "mysql": "SET SESSION lock_wait_timeout = {seconds},"
-    " innodb_lock_wait_timeout = {seconds}",
-    "postgresql": "SET lock_timeout = {seconds}000",
-    "sqlite": "PRAGMA busy_timeout = {seconds}000",
+    "mysql": (
+        "SET SESSION lock_wait_timeout = LEAST(@@lock_wait_timeout, {seconds}),"
+        " innodb_lock_wait_timeout = LEAST(@@innodb_lock_wait_timeout, {seconds})"
+    ),
+    "postgresql": (
+        "SELECT set_config(name, '{seconds}s', false) FROM pg_settings WHERE"
+        " name = 'lock_timeout' AND setting::int NOT BETWEEN 1 AND {seconds} * 1000"
+    ),
 }
 
 #: Sort in memory, and keep 16 MB of the database there.
@@ -21,7 +25,10 @@ SQLITE_PRAGMAS = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16000")
 
 
 def limit_lock_wait(connection: BaseDatabaseWrapper, seconds: int) -> None:
-    """Let no statement of this connection wait longer than this for a lock."""
+    """Let no statement of this connection wait longer than this for a lock.
+
+    A limit that is lower already stays.
+    """
     if statement := LOCK_TIMEOUT.get(connection.vendor):
         with connection.cursor() as cursor:
             cursor.execute(statement.format(seconds=int(seconds)))

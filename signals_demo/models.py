@@ -31,7 +31,10 @@ class Profile(models.Model):
     stored_avatar: str
 
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        # Many projects have a ``user.profile`` of their own.
+        related_name="signals_demo_profile",
     )
     display_name = models.CharField(
         _("display name"),

@@ -34,7 +34,7 @@ def sync(user: Any, *, created: bool, using: str) -> None:
 
 
 def backfill(user_model: type[Model], profile_model: type[Model], using: str) -> int:
-    """Create the profiles of all users without one, and return how many.
+    """Create the profiles of all users without one, and return how many lacked one.
 
     In constant memory, in batches that are each committed, so that it may be broken off
     and begun again, or run twice at a time.
@@ -48,7 +48,7 @@ def backfill(user_model: type[Model], profile_model: type[Model], using: str) ->
     username = get_user_model().USERNAME_FIELD
     users = (
         user_model._base_manager.using(using)
-        .filter(profile=None)
+        .filter(signals_demo_profile=None)
         .order_by("pk")
         .values_list("pk", username)
     )

@@ -16,7 +16,10 @@ def watched_dirs() -> tuple[Path, ...]:
 
 
 def needs_no_restart(path: Path) -> bool:
-    """Return whether a file is only documentation in one of those folders."""
-    return path.suffix in DOCUMENTATION and any(
+    """Return whether a file is only documentation in one of those folders.
+
+    A folder changes with what is renamed in it, which is how many editors save.
+    """
+    return (path.is_dir() or path.suffix in DOCUMENTATION) and any(
         path.is_relative_to(folder) for folder in watched_dirs()
     )

@@ -163,6 +163,21 @@ def discard_old_avatar(
         avatars.replace(instance, created=created, using=using)
 
 
+@receiver(post_save, sender=Pizza, dispatch_uid="signals_demo.recount_loaded_pizza")
+def recount_loaded_pizza(
+    sender: type[Pizza], *, instance: Pizza, raw: bool, using: str, **kwargs: Any
+) -> None:
+    """Keep ``topping_count`` true when a fixture is loaded.
+
+    Runs after each save of a pizza, and counts if it was ``raw``: a fixture writes the
+    number it holds, and sends ``m2m_changed`` only if toppings change. A signal,
+    because ``loaddata`` calls no ``save()``. Not for rows of others when ``raw``: this
+    one writes the row that was just loaded, and no other.
+    """
+    if raw:
+        toppings.recount(Pizza.objects.using(using).filter(pk=instance.pk))
+
+
 @receiver(pre_delete, sender=Topping, dispatch_uid="signals_demo.withdraw_topping")
 def withdraw_topping(
     sender: type[Topping], *, instance: Topping, using: str, **kwargs: Any
@@ -230,7 +245,7 @@ def count_toppings(
 def limit_lock_wait(sender: AppConfig, *, using: str, **kwargs: Any) -> None:
     """Let ``migrate`` give up on a table that somebody else holds.
 
-    Runs before each ``migrate``, and limits how long this connection waits for a lock:
+    Runs before each ``migrate``, and lowers how long this connection waits for a lock:
     whoever queues behind a migration waits too. A signal, because ``migrate`` has
     no such option. Not for what migrations need: that is an operation of theirs.
     """
@@ -329,7 +344,8 @@ def record_template(sender: Template, *, template: Template, **kwargs: Any) -> N
 
     Runs for each template rendered after ``setup_test_environment()``, and adds a name
     to a set. A signal, because templates are rendered deep inside others. Not in
-    production: nothing is sent, and importing ``django.test`` takes time.
+    production: nothing is sent, and importing ``django.test`` takes time. Connect yours
+    in ``conftest.py``; this one is here to be read beside the others.
     """
     rendering.record(template)
 
@@ -431,9 +447,9 @@ if HAS_TASKS:
 def watch_dirs(sender: BaseReloader, **kwargs: Any) -> None:
     """Let ``runserver`` restart when a file in a folder of ours changes.
 
-    Runs once in each process of ``runserver``, and adds folders to those it watches. A
-    signal, because nothing else reaches the reloader. Not for Python's modules and
-    templates: Django watches those.
+    Runs each time ``runserver`` starts its child process, and adds folders to those it
+    watches. A signal, because nothing else reaches the reloader. Not for Python's
+    modules and templates: Django watches those.
     """
     for folder in reloading.watched_dirs():
         sender.watch_dir(folder, "**/*")

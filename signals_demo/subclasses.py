@@ -21,8 +21,8 @@ def sync_subclass(sender: type[Model], **kwargs: Any) -> None:
     """
     # Migrations prepare historical copies, which no receiver should follow.
     historical = sender.__module__ == "__fake__"
-    parents = {parent._meta.label for parent in sender._meta.get_parent_list()}
-    if historical or settings.AUTH_USER_MODEL not in parents:
+    parents = {parent._meta.label_lower for parent in sender._meta.get_parent_list()}
+    if historical or settings.AUTH_USER_MODEL.lower() not in parents:
         return
     # It imports models, which are only now being loaded.
     from signals_demo.signals import sync_profile

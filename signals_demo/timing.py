@@ -30,6 +30,8 @@ def start_clock(environ: dict[str, Any] | None, scope: Any) -> None:
     """
     if environ is not None:
         path = get_path_info(environ)
+    elif scope is None:
+        return  # Sent by hand, by a worker that begins a job like a request.
     else:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
     _request.clock = (perf_counter(), path)

@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                     "user",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="profile",
+                        related_name="signals_demo_profile",
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),

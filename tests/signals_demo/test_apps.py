@@ -58,7 +58,7 @@ def test_a_config_made_anew_neither_loses_nor_doubles_a_receiver(calls):
     assert apps.get_app_config("signals_demo") is old
     migrate()
     assert calls == ["limit_lock_wait", "backfill"] * 2
-    assert get_user_model().objects.get().profile
+    assert get_user_model().objects.get().signals_demo_profile
 
 
 def test_without_the_app_its_receivers_are_not_called(calls):

@@ -24,7 +24,7 @@ def commit(django_capture_on_commit_callbacks):
 @pytest.fixture
 def profile(media):
     """A profile with an avatar, read from the database."""
-    profile = UserFactory().profile
+    profile = UserFactory().signals_demo_profile
     profile.avatar.save("old.png", ContentFile(b"old"))
     return Profile.objects.get()
 
@@ -117,7 +117,7 @@ def test_the_avatar_of_a_deleted_user_is_removed(profile, media, commit):
 
 
 def test_an_avatar_that_another_profile_names_is_kept(profile, media, commit):
-    other = UserFactory().profile
+    other = UserFactory().signals_demo_profile
     other.avatar = profile.avatar.name
     other.save()
     with commit():
@@ -131,7 +131,7 @@ def test_an_avatar_that_another_profile_names_is_kept(profile, media, commit):
 def test_a_profile_without_avatar_costs_no_query_more(
     commit, django_assert_num_queries
 ):
-    profile = UserFactory().profile
+    profile = UserFactory().signals_demo_profile
     with django_assert_num_queries(1), commit():
         profile.delete()
 

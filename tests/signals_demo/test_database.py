@@ -16,6 +16,12 @@ LOCK_WAIT = {
     "sqlite": "PRAGMA busy_timeout",
 }
 
+UNLIMITED = {
+    "mysql": "SET SESSION lock_wait_timeout = DEFAULT,"
+    " innodb_lock_wait_timeout = DEFAULT",
+    "postgresql": "SET lock_timeout = 0",
+}
+
 
 def ask(connection, question):
     with connection.cursor() as cursor:
@@ -24,33 +30,38 @@ def ask(connection, question):
 
 
 def lock_wait():
-    """Return how many seconds the session waits for a lock."""
-    answer = ask(connection, LOCK_WAIT[connection.vendor])
-    return answer / 1000 if connection.vendor == "sqlite" else answer
+    """Return how long the session waits for a lock, in seconds but for SQLite."""
+    return ask(connection, LOCK_WAIT[connection.vendor])
 
 
 @pytest.fixture
-def default_lock_wait(db):
+def limited(db):
+    """A session that already waits no longer than 11 seconds."""
+    if connection.vendor not in UNLIMITED:
+        pytest.skip(f"{connection.vendor} is left as it is.")
     database.limit_lock_wait(connection, 11)
     yield
-    database.limit_lock_wait(connection, 30)
+    with connection.cursor() as cursor:
+        cursor.execute(UNLIMITED[connection.vendor])
 
 
-@pytest.mark.usefixtures("default_lock_wait")
-def test_migrate_does_not_wait_for_ever(settings):
-    settings.SIGNALS_DEMO_MIGRATE_LOCK_TIMEOUT = 7
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize(("timeout", "seconds"), [(7, 7), (0, 11), (30, 11)])
+def test_migrate_lowers_the_limit_and_never_raises_it(timeout, seconds, settings):
+    settings.SIGNALS_DEMO_MIGRATE_LOCK_TIMEOUT = timeout
     call_command("migrate", verbosity=0)
-    assert lock_wait() == 7
+    assert lock_wait() == seconds
 
 
-@pytest.mark.usefixtures("default_lock_wait")
-def test_migrate_waits_as_told_by_the_database_if_the_setting_is_0(settings):
-    settings.SIGNALS_DEMO_MIGRATE_LOCK_TIMEOUT = 0
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="The others are limited.")
+def test_sqlite_keeps_its_own_limit():
+    before = lock_wait()
     call_command("migrate", verbosity=0)
-    assert lock_wait() == 11
+    assert lock_wait() == before
 
 
-@pytest.mark.usefixtures("default_lock_wait")
+@pytest.mark.django_db
 def test_an_unknown_database_is_told_nothing(monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(connection, "vendor", "oracle")
     with django_assert_num_queries(0):

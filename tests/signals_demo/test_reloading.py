@@ -56,6 +56,18 @@ def test_changed_documentation_does_not(folder, reloader):
     change(reloader, folder / "notes.md")
 
 
+def test_documentation_saved_by_renaming_does_not(folder, reloader):
+    inner = folder / "inner"
+    inner.mkdir()
+    (inner / "notes.md").touch()
+    ticker = reloader.tick()
+    next(ticker)
+    (inner / "draft").touch()
+    (inner / "draft").replace(inner / "notes.md")
+    os.utime(inner, (2**32, 2**32))
+    next(ticker)
+
+
 def test_documentation_that_others_watch_is_theirs(folder, reloader, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "notes.md"
     elsewhere.touch()

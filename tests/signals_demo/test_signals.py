@@ -126,7 +126,7 @@ def test_a_save_does_not_load_a_deferred_slug(django_assert_num_queries):
 def test_a_new_user_gets_a_profile(django_assert_num_queries):
     with django_assert_num_queries(1 + 4):  # SELECT and INSERT, in a savepoint.
         user = UserFactory(username="ada")
-    assert user.profile.display_name == "ada"
+    assert user.signals_demo_profile.display_name == "ada"
 
 
 @pytest.mark.django_db
@@ -270,6 +270,18 @@ def test_a_fixture_without_the_right_number_gets_it(load):
         },
     )
     assert counts() == {"margherita": 1}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("toppings", "count"), [([5], 1), ([], 0)])
+def test_a_fixture_that_changes_no_relation_is_counted_too(load, toppings, count):
+    fields = {"name": "margherita", "toppings": toppings, "topping_count": 8}
+    for _ in range(2):
+        load(
+            {"model": "signals_demo.topping", "pk": 5, "fields": {"name": "basil"}},
+            {"model": "signals_demo.pizza", "pk": 5, "fields": fields},
+        )
+    assert counts() == {"margherita": count}
 
 
 @pytest.mark.django_db(databases=["default", "other"])

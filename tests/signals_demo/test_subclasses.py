@@ -35,6 +35,14 @@ def test_a_user_saved_as_a_proxy_gets_a_profile_too():
 
 
 @pytest.mark.django_db
+def test_the_setting_may_name_the_user_model_in_any_case(settings):
+    settings.AUTH_USER_MODEL = "auth.USER"
+    with proxy_of_user() as editor:
+        editor.objects.create(username="ada")
+    assert Profile.objects.get().display_name == "ada"
+
+
+@pytest.mark.django_db
 def test_without_the_receiver_a_proxy_is_not_heard():
     uid = "signals_demo.sync_subclass"
     assert class_prepared.disconnect(dispatch_uid=uid)

@@ -7,11 +7,13 @@ from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_started
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncRequestFactory, Client
 from django.urls import path
 
 from signals_demo.compat import HAS_TASKS
+from signals_demo.timing import MILLISECOND
 
 pytestmark = pytest.mark.django_db  # A request closes old connections.
 LIMIT = 50
@@ -148,6 +150,10 @@ def test_a_request_by_asgi_is_logged(prefix, logged):
     assert logged("requests") == [slow_request("slow/<str:secret>/")]
 
 
+def test_a_start_without_a_request_is_no_error():
+    request_started.send(None)
+
+
 if HAS_TASKS:
     from django.tasks import task
 
@@ -164,8 +170,10 @@ if HAS_TASKS:
         label = f"{__name__}.cook {result.id}"
         messages = [r.getMessage() for r in caplog.records]
         assert f"{label}: queued in 'default'" in messages
-        assert f"{label}: waited 0 ms" in messages
-        assert f"{label}: {status} after 0 ms" in messages
+        waited = result.started_at - result.enqueued_at
+        assert f"{label}: waited {waited // MILLISECOND} ms" in messages
+        ran = result.finished_at - result.started_at
+        assert f"{label}: {status} after {ran // MILLISECOND} ms" in messages
         assert not any("soup" in message for message in messages)
 
     def test_a_task_that_only_waits_is_said_to(settings, logged):
