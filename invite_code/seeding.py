@@ -61,19 +61,38 @@ def _seed(
     if has_codes:
         return False
     batches = batch_model.objects.using(using)
+    known_id = batch_id or _lost_batch_id(batch_model, code_model, using)
     with transaction.atomic(using=using):
         # Either write locks the batch, on every database. It comes first for SQLite,
         # where a transaction that has read may not write once another one has.
-        if batch_id is None:
-            batch_id = batches.create(key=SEED_KEY, label="Seeded by migrate").pk
-        else:
+        if batch_id:
             batches.filter(pk=batch_id).update(key=SEED_KEY)
-        # Even a new batch may have codes: a flush that was killed on MySQL can leave
-        # them without their batch, whose primary key the new one is then given.
-        if _look(batch_model, code_model, using)[1]:
+        else:
+            label = "Seeded by migrate"
+            batch_id = batches.create(pk=known_id, key=SEED_KEY, label=label).pk
+        if known_id and _look(batch_model, code_model, using)[1]:
             return False
         fill_batch(code_model, batch_id, count, using=using)
     return True
+
+
+def _lost_batch_id(
+    batch_model: type[InviteBatch], code_model: type[InviteCode], using: str
+) -> int | None:
+    """Return the primary key of a batch that is gone, and whose codes are not.
+
+    MySQL commits after each table that it flushes: a flush that is killed there may
+    have emptied the table of the batches, but not yet that of the codes.
+    """
+    quote = connections[using].ops.quote_name
+    batches, codes = quote(batch_model._meta.db_table), quote(code_model._meta.db_table)
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"SELECT MIN(batch_id) FROM {codes}"
+            f" WHERE batch_id NOT IN (SELECT id FROM {batches})"
+        )
+        lost_id: int | None = cursor.fetchone()[0]
+    return lost_id
 
 
 def _look(

@@ -260,7 +260,14 @@ def test_rows_that_a_test_case_puts_back_are_left_alone(seeded_database, setting
 @pytest.mark.skipif(
     connection.vendor == "postgresql", reason="Its flush is one transaction."
 )
-def test_codes_whose_batch_a_killed_flush_took_are_counted(seeded_database):
+@pytest.mark.parametrize("seeded_again", [False, True])
+def test_codes_whose_batch_a_killed_flush_took_are_counted(
+    seeded_database, seeded_again
+):
+    if seeded_again:  # Then the new batch would not get the key of the old one.
+        InviteCode.objects.using(seeded_database).all().delete()
+        InviteBatch.objects.using(seeded_database).all().delete()
+        migrate(seeded_database)
     before = set(InviteCode.objects.using(seeded_database).values_list("code"))
     database = connections[seeded_database]
     tables = [InviteBatch._meta.db_table]

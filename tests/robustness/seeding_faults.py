@@ -159,6 +159,7 @@ def naive_seed(batch_model: Any, code_model: Any, count: int, *, using: str) -> 
     if code_model.objects.using(using).exists():
         return False
     batch, _ = batch_model.objects.using(using).get_or_create(key="seed")
+    time.sleep(0.05)  # What 2,000 calls of get_random_string() take.
     for code in conf.code_format.generate(count):
         code_model(batch=batch, code=code).save(using=using)
     return True

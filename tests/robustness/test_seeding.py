@@ -19,7 +19,7 @@ def test_seed_stays_whole_whatever_disturbs_it():
 
 
 def test_these_faults_break_a_naive_seeder():
-    result = run_faults("--rounds=2", "--kills=6", "--count=200", "--naive")
+    result = run_faults("--rounds=2", "--kills=12", "--count=200", "--naive")
     race, *kills = result.stdout.splitlines()[:3]
     assert result.returncode == 1, result.stdout + result.stderr
     assert not race.endswith("{'200 codes, 0 processes failed': 2}")
