@@ -45,6 +45,31 @@ class Settings:
         return cast(int, getattr(settings, "INVITE_CODE_GROUP_SIZE", 4))
 
     @property
+    def INVITE_CODE_HOLD_SECONDS(self) -> int:
+        """For how many seconds the gate keeps a use for a visitor: 900."""
+        return cast(int, getattr(settings, "INVITE_CODE_HOLD_SECONDS", 900))
+
+    @property
+    def INVITE_CODE_CLIENT_LIMIT(self) -> str:
+        """How many refused codes a client may try: "20/hour"; "" for any number."""
+        return cast(str, getattr(settings, "INVITE_CODE_CLIENT_LIMIT", "20/hour"))
+
+    @property
+    def INVITE_CODE_TOTAL_LIMIT(self) -> str:
+        """How many refused codes all may try together: "2000/hour"; "" for any."""
+        return cast(str, getattr(settings, "INVITE_CODE_TOTAL_LIMIT", "2000/hour"))
+
+    @property
+    def INVITE_CODE_TRUSTED_PROXIES(self) -> int:
+        """How many proxies add to X-Forwarded-For: 0, so that it is not read."""
+        return cast(int, getattr(settings, "INVITE_CODE_TRUSTED_PROXIES", 0))
+
+    @property
+    def INVITE_CODE_CACHE(self) -> str:
+        """Which cache counts the refused codes: "default"."""
+        return cast(str, getattr(settings, "INVITE_CODE_CACHE", "default"))
+
+    @property
     def code_format(self) -> codes.CodeFormat:
         """The form of codes that the settings ask for.
 

@@ -1,5 +1,7 @@
 """Codes, the batches they were issued in, and the uses people made of them."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -7,6 +9,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from invite_code.codes import MAX_LENGTH
+
+
+class AddressField(models.EmailField):  # type: ignore[type-arg]  # none at run time
+    """An e-mail address, stored in lower case however the row is written."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the value as it is stored and looked up."""
+        value = super().get_prep_value(value)
+        return value.lower() if isinstance(value, str) else value
 
 
 class InviteBatch(models.Model):
@@ -22,6 +33,12 @@ class InviteBatch(models.Model):
     )
     label = models.CharField(
         _("label"), max_length=200, blank=True, help_text=_("What the codes are for.")
+    )
+    revoked_at = models.DateTimeField(
+        _("revoked at"),
+        null=True,
+        blank=True,
+        help_text=_("When all its codes were revoked at once. Empty if they were not."),
     )
     created_at = models.DateTimeField(
         _("created at"), default=timezone.now, editable=False
@@ -55,6 +72,18 @@ class InviteCode(models.Model):
         help_text=_("Empty for any number of uses."),
     )
     uses = models.PositiveIntegerField(_("uses"), default=0, editable=False)
+    email = AddressField(
+        _("e-mail address"),
+        blank=True,
+        default="",
+        help_text=_("The only address it lets in. Empty for any."),
+    )
+    valid_from = models.DateTimeField(
+        _("valid from"),
+        null=True,
+        blank=True,
+        help_text=_("Before this moment the code is refused. Empty for at once."),
+    )
     expires_at = models.DateTimeField(
         _("expires at"),
         null=True,
@@ -98,7 +127,7 @@ class InviteCode(models.Model):
 
 
 class Redemption(models.Model):
-    """One use of a code by one user."""
+    """One use of a code by one user, of whom it keeps the name."""
 
     code = models.ForeignKey(
         InviteCode,
@@ -112,6 +141,18 @@ class Redemption(models.Model):
         null=True,
         related_name="invite_code_redemptions",
         verbose_name=_("user"),
+    )
+    user_pk = models.CharField(
+        _("primary key of the user"),
+        max_length=64,
+        editable=False,
+        help_text=_("Stays when the user is deleted."),
+    )
+    username = models.CharField(
+        _("user name"),
+        max_length=254,
+        editable=False,
+        help_text=_("As it was at the time; stays when the user is deleted."),
     )
     redeemed_at = models.DateTimeField(
         _("redeemed at"), default=timezone.now, editable=False
@@ -128,3 +169,39 @@ class Redemption(models.Model):
 
     def __str__(self) -> str:
         return _("Redemption %(pk)s") % {"pk": self.pk}
+
+
+class Hold(models.Model):
+    """A use kept for somebody who is about to redeem it, until a moment."""
+
+    code = models.ForeignKey(
+        InviteCode,
+        on_delete=models.CASCADE,
+        related_name="holds",
+        verbose_name=_("code"),
+        db_index=False,  # Both indexes below begin with it.
+    )
+    key = models.CharField(
+        _("key"), max_length=64, help_text=_("Who it is kept for: a session, say.")
+    )
+    expires_at = models.DateTimeField(
+        _("expires at"), help_text=_("From this moment on it keeps nothing.")
+    )
+    created_at = models.DateTimeField(
+        _("created at"), default=timezone.now, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        constraints = (
+            models.UniqueConstraint(
+                name="invite_code_hold_once_per_key", fields=["code", "key"]
+            ),
+        )
+        indexes = (
+            models.Index(name="invite_code_hold_live", fields=["code", "expires_at"]),
+        )
+
+    def __str__(self) -> str:
+        return _("Hold %(pk)s") % {"pk": self.pk}

@@ -25,6 +25,32 @@ from invite_code.conf import conf
 #:     using (str): alias of the database they are in.
 invite_codes_issued = Signal()
 
+#: A code was redeemed, and the transaction is committed.
+#:
+#: For what may follow from it: a welcome, a note to who invited. Sent by
+#: ``send_robust()``. Never sent for a sign-up that failed, nor a second time for a user
+#: who redeems the same code again.
+#:
+#: Arguments:
+#:     sender: the class ``Redemption``.
+#:     redemption (Redemption): what was recorded, its user loaded.
+#:     using (str): alias of the database it is in.
+invite_code_redeemed = Signal()
+
+#: A code was refused, which is not sent for what is no code at all.
+#:
+#: For watching: a metric, an alarm. Sent by ``send_robust()`` at once, since there is
+#: nothing to commit: within a transaction that the refusal ends, what a receiver writes
+#: to that database is lost.
+#:
+#: Arguments:
+#:     sender: the class ``InviteCode``.
+#:     reason (str): ``unknown``, ``revoked``, ``not_yet_valid``, ``expired``,
+#:         ``wrong_email`` or ``exhausted``.
+#:     code_id (int | None): primary key of the code; None if there is no such code.
+#:     using (str): alias of the database that was asked.
+invite_code_refused = Signal()
+
 
 def seed_invite_codes(
     sender: AppConfig,

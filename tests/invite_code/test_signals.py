@@ -234,4 +234,4 @@ def test_receivers_of_other_apps_run_as_before(seeded_database, seed_count):
     flush(seeded_database, verbosity=0)
     assert counts == [seed_count, seed_count]
     types = ContentType.objects.using(seeded_database).filter(app_label="invite_code")
-    assert types.count() == 3
+    assert types.count() == 4

@@ -1,0 +1,312 @@
+"""Redeem a code exactly as often as it allows, whoever else tries at the same time.
+
+The database is the judge. The first statement of each transaction is an ``UPDATE``
+with all conditions in its ``WHERE``: it finds the code usable and locks it, or it finds
+no row. A statement that waited for that lock sees the code as it is then, but other
+tables as they were before it waited; so what stands in them is asked once more, by the
+``INSERT`` that follows.
+"""
+
+import re
+from datetime import timedelta
+from functools import lru_cache, partial
+from typing import Any, NoReturn
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, connections, router, transaction
+from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
+
+from invite_code.conf import conf
+from invite_code.errors import Exhausted
+from invite_code.explaining import explain
+from invite_code.models import Hold, InviteBatch, InviteCode, Redemption
+from invite_code.retrying import retry
+from invite_code.signals import invite_code_redeemed, invite_code_refused
+
+#: What other tables say: the batch is not revoked, and a use is left beside those made
+#: and those kept for others. ``taken`` is how many this transaction has made.
+FREE = """
+    NOT EXISTS (
+        SELECT 1 FROM "InviteBatch"
+        WHERE "InviteBatch"."id" = "InviteCode"."batch_id"
+            AND "InviteBatch"."revoked_at" IS NOT NULL
+    )
+    AND ("max_uses" IS NULL OR "max_uses" > "uses" - %(taken)s + (
+        SELECT COUNT(*) FROM "Hold"
+        WHERE "Hold"."code_id" = "InviteCode"."id"
+            AND "Hold"."expires_at" > %(now)s AND "Hold"."key" <> %(key)s
+    ))
+"""
+
+USABLE = f"""
+    "code" = %(code)s
+    AND "revoked_at" IS NULL
+    AND ("valid_from" IS NULL OR "valid_from" <= %(now)s)
+    AND ("expires_at" IS NULL OR "expires_at" > %(now)s)
+    AND ("email" = '' OR "email" = %(email)s OR %(email)s IS NULL)
+    AND {FREE}
+"""
+
+#: Make a use, if there is one to make.
+TAKE = f'UPDATE "InviteCode" SET "uses" = "uses" + 1 WHERE {USABLE}'
+
+#: Change nothing, but lock the code if it is usable.
+LOCK = f'UPDATE "InviteCode" SET "uses" = "uses" WHERE {USABLE}'
+
+RECORD = f"""
+    INSERT INTO "Redemption"
+        ("code_id", "user_id", "user_pk", "username", "redeemed_at")
+    SELECT "InviteCode"."id", %(user_id)s, %(user_pk)s, %(username)s, %(redeemed_at)s
+    FROM "InviteCode" WHERE "code" = %(code)s AND {FREE}
+    RETURNING "id", "code_id"
+"""
+
+KEEP = f"""
+    INSERT INTO "Hold" ("code_id", "key", "expires_at", "created_at")
+    SELECT "InviteCode"."id", %(key)s, %(expires_at)s, %(created_at)s
+    FROM "InviteCode" WHERE "code" = %(code)s AND {FREE}
+    RETURNING "id", "code_id"
+"""
+
+#: Remove the hold of this key, and with it those whose time is over.
+CLEAR = """
+    DELETE FROM "Hold" WHERE ("key" = %(key)s OR "expires_at" <= %(now)s)
+        AND "code_id" = (SELECT "id" FROM "InviteCode" WHERE "code" = %(code)s)
+"""
+
+
+def redeem(
+    code: str,
+    user: AbstractBaseUser | None,
+    *,
+    using: str | None = None,
+    hold: Hold | None = None,
+) -> Redemption:
+    """Let a user in by a code, and count the use.
+
+    Within a transaction it is undone with that transaction: make the user in it too.
+    A user who redeems a code again gets the redemption there was. Sends
+    ``invite_code_redeemed`` after the commit, or ``invite_code_refused`` at once.
+
+    Args:
+        code: the code, in any spelling.
+        user: who redeems it, saved; None for somebody without an account.
+        using: alias of the database; None leaves it to the router.
+        hold: what kept the use, if anything did; it ends.
+
+    Raises:
+        Malformed: that is no code; nothing was asked of the database.
+        Refused: one of its other children says why the code lets nobody in.
+        ValueError: the user is not saved.
+        OperationalError: other transactions were quicker, again and again; within a
+            transaction of the caller, once.
+    """
+    if user is not None and user._state.adding:
+        raise ValueError("Save the user first, in the same transaction.")
+    using = using or router.db_for_write(InviteCode)
+    redemption = Redemption(
+        user=user,  # type: ignore[misc]  # any user model
+        user_pk="" if user is None else str(user.pk),
+        username="" if user is None else user.get_username()[:254],
+        redeemed_at=timezone.now(),
+    )
+    values: dict[str, Any] = {
+        "code": conf.code_format.normalize(code),
+        "key": "" if hold is None else hold.key,
+        "email": _email(user),
+        "now": connections[using].ops.adapt_datetimefield_value(redemption.redeemed_at),
+    }
+    try:
+        retry(partial(_redeem, redemption, values, using, hold), using=using)
+    except (Exhausted, IntegrityError) as error:
+        if earlier := _earlier(user, values["code"], using):
+            return earlier
+        if isinstance(error, IntegrityError):
+            raise  # Another constraint than that of one use of a code by a user.
+        _refuse(values, using)
+    arguments = {"redemption": redemption, "using": using}
+    announce = partial(invite_code_redeemed.send_robust, Redemption, **arguments)
+    transaction.on_commit(announce, using=using)
+    return redemption
+
+
+def hold(
+    code: str,
+    key: str,
+    ttl: timedelta,
+    *,
+    email: str | None = None,
+    using: str | None = None,
+) -> Hold:
+    """Keep a use of a code for somebody who is about to redeem it.
+
+    It frees itself when its time is over. A new hold by the same key takes the place
+    of the earlier one. It keeps a use and nothing more: a code that is revoked or
+    expires in the meantime is refused all the same.
+
+    Args:
+        code: the code, in any spelling.
+        key: who it is kept for, 1 to 64 characters: a secret of a session, say.
+        ttl: for how long, above zero.
+        email: the address it will be redeemed for; None if that is not known yet.
+        using: alias of the database; None leaves it to the router.
+
+    Raises:
+        Malformed, Refused, OperationalError: as ``redeem()`` does.
+        ValueError: `key` or `ttl` is out of range.
+    """
+    if not 1 <= len(key) <= 64 or ttl <= timedelta(0):
+        raise ValueError("A hold takes a key of 1 to 64 characters, and some time.")
+    using = using or router.db_for_write(InviteCode)
+    now = timezone.now()
+    kept = Hold(key=key, expires_at=now + ttl, created_at=now)
+    values = {
+        "code": conf.code_format.normalize(code),
+        "key": key,
+        "email": None if email is None else email.lower(),
+        "now": connections[using].ops.adapt_datetimefield_value(now),
+    }
+    try:
+        retry(partial(_hold, kept, values, using), using=using)
+    except Exhausted:
+        _refuse(values, using)
+    return kept
+
+
+def release(hold: Hold) -> None:
+    """Give back the use that a hold keeps, if it still keeps one.
+
+    Args:
+        hold: what ``hold()`` returned.
+    """
+    holds = Hold.objects.using(hold._state.db).filter(pk=hold.pk)
+    retry(holds.delete, using=holds.db)
+
+
+async def aredeem(
+    code: str,
+    user: AbstractBaseUser | None,
+    *,
+    using: str | None = None,
+    hold: Hold | None = None,
+) -> Redemption:
+    """Do what ``redeem()`` does, in a thread that may use the database."""
+    return await sync_to_async(redeem)(code, user, using=using, hold=hold)
+
+
+async def ahold(
+    code: str,
+    key: str,
+    ttl: timedelta,
+    *,
+    email: str | None = None,
+    using: str | None = None,
+) -> Hold:
+    """Do what ``hold()`` does, in a thread that may use the database."""
+    return await sync_to_async(hold)(code, key, ttl, email=email, using=using)
+
+
+async def arelease(hold: Hold) -> None:
+    """Do what ``release()`` does, in a thread that may use the database."""
+    await sync_to_async(release)(hold)
+
+
+def _redeem(
+    redemption: Redemption, values: dict[str, Any], using: str, hold: Hold | None
+) -> None:
+    with connections[using].cursor() as cursor:
+        _take(cursor, TAKE, values)
+        _insert(cursor, RECORD, {**values, "taken": 1}, redemption)
+        if hold is not None:
+            cursor.execute(_in_dialect(CLEAR, using), values)
+
+
+def _hold(kept: Hold, values: dict[str, Any], using: str) -> None:
+    with connections[using].cursor() as cursor:
+        _take(cursor, LOCK, values)
+        cursor.execute(_in_dialect(CLEAR, using), values)
+        _insert(cursor, KEEP, {**values, "taken": 0}, kept)
+
+
+def _take(cursor: CursorWrapper, sql: str, values: dict[str, Any]) -> None:
+    """Execute what changes the code if it is usable; raise ``Exhausted`` if not."""
+    cursor.execute(_in_dialect(sql, cursor.db.alias), {**values, "taken": 0})
+    if not cursor.rowcount:
+        raise Exhausted
+
+
+def _insert(
+    cursor: CursorWrapper, sql: str, values: dict[str, Any], row: Redemption | Hold
+) -> None:
+    """Insert a row if a use is free; raise ``Exhausted`` if a rival was quicker."""
+    connection = cursor.db
+    for field in row._meta.concrete_fields:
+        value = getattr(row, field.attname)
+        values[field.attname] = field.get_db_prep_save(value, connection)
+    cursor.execute(_in_dialect(sql, connection.alias), values)
+    if connection.features.can_return_columns_from_insert:
+        ids = cursor.fetchone()
+    else:
+        ids = cursor.rowcount and _last_ids(cursor, row)
+    if not ids:
+        raise Exhausted
+    row.pk, row.code_id = ids
+    row._state.adding, row._state.db = False, connection.alias
+
+
+def _last_ids(cursor: CursorWrapper, row: Redemption | Hold) -> tuple[int, int]:
+    """Return what ``RETURNING`` would, where MySQL has none."""
+    model = type(row)
+    pk = cursor.db.ops.last_insert_id(cursor, model._meta.db_table, "id")
+    return pk, model.objects.using(cursor.db.alias).get(pk=pk).code_id
+
+
+@lru_cache
+def _in_dialect(sql: str, using: str) -> str:
+    """Return a statement with the names of tables, and quotes, that a database has."""
+    connection = connections[using]
+    models = (InviteBatch, InviteCode, Redemption, Hold)
+    tables = {model.__name__: model._meta.db_table for model in models}
+    if not connection.features.can_return_columns_from_insert:
+        sql = sql.split("RETURNING")[0]
+    if connection.vendor == "mysql":
+        # Its collations take one address for another: "jose" for one with an accent.
+        sql = sql.replace('"email" = %(email)s', '"email" = BINARY %(email)s')
+    quote = connection.ops.quote_name
+    return re.sub(r'"(\w+)"', lambda name: quote(tables.get(name[1], name[1])), sql)
+
+
+def _email(user: AbstractBaseUser | None) -> str:
+    """Return the address of a user as it would be stored; empty without one."""
+    if user is None:
+        return ""
+    return str(getattr(user, user.get_email_field_name(), None) or "").lower()
+
+
+def _earlier(user: AbstractBaseUser | None, code: str, using: str) -> Redemption | None:
+    """Return the redemption of a code that a user has made before."""
+    if user is None:
+        return None
+    redemptions = Redemption.objects.using(using)
+    return redemptions.filter(code__code=code, user=user.pk).first()
+
+
+def _refuse(values: dict[str, Any], using: str) -> NoReturn:
+    """Say why a code was refused.
+
+    The verdict stands. Where the transaction sees the past, or the code was changed
+    since, a look at it finds no reason: then somebody else was quicker.
+    """
+    explanation = explain(
+        values["code"], email=values["email"], key=values["key"], using=using
+    )
+    refusal = explanation.refusal or Exhausted("Somebody else was quicker.")
+    invite_code_refused.send_robust(
+        InviteCode,
+        reason=refusal.reason,
+        code_id=explanation.stored and explanation.stored.pk,
+        using=using,
+    )
+    raise refusal

@@ -1,0 +1,69 @@
+"""Transactions that are tried again when they lose against others."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import OperationalError, connections, transaction
+
+T = TypeVar("T")
+
+#: How often to try in all. With 64 clients after one code at SERIALIZABLE, where all
+#: who waited for a row lose, the pauses below part them long before the last try.
+ATTEMPTS = 12
+
+#: Seconds of the longest pause after the first try; it doubles from try to try, up to
+#: the second one.
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.64
+
+#: A serialization failure and a deadlock.
+#: Source: PostgreSQL, appendix "PostgreSQL Error Codes", class 40.
+SQLSTATES = {"40001", "40P01"}
+
+#: ER_CHECKREAD, ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK.
+#: Source: MariaDB, "MariaDB Error Codes".
+MYSQL_ERRORS = {1020, 1205, 1213}
+
+#: SQLITE_BUSY and SQLITE_LOCKED; what an extended code has above its low byte says
+#: more of the same. Source: SQLite, "Result and Error Codes".
+SQLITE_ERRORS = {5, 6}
+
+
+def retry(work: Callable[[], T], *, using: str) -> T:
+    """Do work in a transaction, again if it loses against another transaction.
+
+    Within a transaction of the caller it is tried once, in a savepoint: only the
+    caller can begin that transaction anew.
+
+    Args:
+        work: what to do; nothing of it remains of a try that fails.
+        using: alias of the database.
+
+    Raises:
+        OperationalError: the last try lost too; ``is_contention()`` tells.
+    """
+    outermost = connections[using].get_autocommit()
+    for attempt in range(ATTEMPTS if outermost else 1):
+        if attempt:
+            longest = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
+            time.sleep(random.uniform(0, longest))
+        try:
+            with transaction.atomic(using=using):
+                return work()
+        except OperationalError as error:
+            if not is_contention(error):
+                raise
+            lost = error
+    raise lost
+
+
+def is_contention(error: OperationalError) -> bool:
+    """Return whether an error says no more than that others were quicker."""
+    cause = error.__cause__
+    first = cause.args[0] if cause and cause.args else None
+    return (
+        getattr(cause, "sqlstate", None) in SQLSTATES
+        or getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_ERRORS
+        or (isinstance(first, int) and first in MYSQL_ERRORS)
+    )
