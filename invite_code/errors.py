@@ -63,6 +63,12 @@ class Exhausted(Refused):
     reason = "exhausted"
 
 
+class NotAdmitted(Refused):
+    """The visitor has not shown a code, or too long ago."""
+
+    reason = "not_admitted"
+
+
 class Throttled(InviteCodeError):
     """Too many codes were refused of late: none is judged for a while.
 

@@ -1,0 +1,209 @@
+"""The field for a code, and forms that let nobody sign up without one."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.forms import UserCreationForm
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, OperationalError, router
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from invite_code import gate, redemption
+from invite_code.conf import conf
+from invite_code.errors import Malformed, Refused, Throttled
+from invite_code.models import Hold, InviteCode, Redemption
+from invite_code.retrying import is_contention, retry
+from invite_code.throttling import limited
+
+#: What a visitor is told, whatever the reason: who guesses learns nothing from it.
+REFUSED = _("This invite code does not let you in.")
+
+#: What can be told without asking the database.
+MISTYPED = _("This is not an invite code as it stands. Please look for a typo.")
+
+THROTTLED = _("Too many codes were tried. Please try again later.")
+
+BUSY = _("Very many people are signing up right now. Please try again.")
+
+#: How long a use is kept between the validation of a form and its ``save()``.
+FORM_TTL = timedelta(seconds=60)
+
+
+class InviteCodeField(forms.CharField):
+    """A field for a code in any spelling, which it normalizes.
+
+    A typo is told as a typo. The field asks no database.
+    """
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"malformed": MISTYPED}
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take the arguments of a ``CharField``."""
+        super().__init__(**{"label": _("Invite code"), **kwargs})
+
+    def to_python(self, value: Any) -> str:
+        """Return the normalized code; empty if nothing was typed.
+
+        Raises:
+            ValidationError: no code is spelled so.
+        """
+        text = super().to_python(value)
+        try:
+            return conf.code_format.normalize(text) if text else ""
+        except Malformed:
+            message = self.error_messages["malformed"]
+            raise ValidationError(message, code="malformed") from None
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        """Return attributes that keep browsers from mending what was typed."""
+        return super().widget_attrs(widget) | {
+            "autocomplete": "off",
+            "autocapitalize": "characters",
+            "spellcheck": "false",
+        }
+
+
+class JudgingForm(forms.Form):
+    """Judge the code when all else is valid, and say no more than visitors may know.
+
+    Args:
+        request: what the visitor sent, by which guesses are limited; None for no limit.
+        args, kwargs: those of the form.
+    """
+
+    invite_code = InviteCodeField()
+
+    def __init__(
+        self, *args: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> None:
+        """Keep the request, and pass on the rest."""
+        super().__init__(*args, **kwargs)
+        self.request = request
+        #: Seconds until it is worth another try, if too many codes were tried.
+        self.retry_after: int | None = None
+
+    def full_clean(self) -> None:
+        """Validate everything else, then judge the code."""
+        super().full_clean()
+        if self.is_bound and not self.errors:
+            with self.telling():
+                self.judge(self.cleaned_data["invite_code"])
+
+    def judge(self, code: str) -> None:
+        """Keep a use of the code for the visitor; raise an error if it is refused."""
+        raise NotImplementedError
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn what goes wrong within into errors of the form."""
+        try:
+            yield
+        except Throttled as error:
+            self.retry_after = error.retry_after
+            self.add_error("invite_code", ValidationError(THROTTLED, code="throttled"))
+        except Refused:
+            self.add_error("invite_code", ValidationError(REFUSED, code="refused"))
+        except OperationalError as error:
+            if not is_contention(error):
+                raise
+            self.add_error(None, ValidationError(BUSY, code="busy"))
+
+
+class InviteCodeForm(JudgingForm):
+    """Ask for nothing but a code, which opens the gate for the session.
+
+    It needs the request.
+    """
+
+    def judge(self, code: str) -> None:
+        """Keep a use for the session."""
+        assert self.request is not None
+        gate.admit(self.request, code)
+
+
+class InviteCodeFormMixin(JudgingForm):
+    """Put a code in front of any form that makes a user.
+
+    A valid form has a use kept for it, by a hold that ends by itself, and ``save()``
+    redeems it. Put this class before the others.
+    """
+
+    hold: Hold | None = None
+
+    def judge(self, code: str) -> None:
+        """Keep a use for as long as it takes to save the form."""
+        email = self.cleaned_data.get(get_user_model().get_email_field_name())
+        key = (self.request and gate.session_key(self.request)) or secrets.token_hex(16)
+        with limited(self.request) if self.request else nullcontext():
+            self.hold = redemption.hold(code, key, FORM_TTL, email=email)
+
+    def save(self, commit: bool = True) -> AbstractBaseUser:
+        """Save the user and redeem the code: both, or neither.
+
+        Args:
+            commit: False to leave both to the caller, who saves the user and then calls
+                ``redeem()``, in one transaction.
+
+        Raises:
+            Refused: the code was revoked or ran out since it was judged.
+        """
+        # Outside the transaction: hashing a password takes longer than all the rest.
+        user: AbstractBaseUser = super().save(commit=False)  # type: ignore[misc]
+        if commit:
+            pk = user.pk
+            work = partial(self._save_and_redeem, user, pk)
+            try:
+                retry(work, using=router.db_for_write(InviteCode))
+            except Exception:
+                user.pk, user._state.adding = pk, True
+                if self.hold:
+                    redemption.release(self.hold)
+                raise
+        return user
+
+    def redeem(self, user: AbstractBaseUser) -> Redemption:
+        """Redeem the code for a user that was saved with ``commit=False`` and by hand.
+
+        Raises:
+            Refused: the code was revoked or ran out since it was judged.
+        """
+        code = self.cleaned_data["invite_code"]
+        return redemption.redeem(code, user, hold=self.hold)
+
+    def sign_up(self) -> AbstractBaseUser | None:
+        """Save, and return the user, or None and an error in the form.
+
+        For what may still go wrong in a valid form: the code was revoked, or somebody
+        took the user name, since it was validated.
+        """
+        try:
+            with self.telling():
+                return self.save()
+        except IntegrityError:
+            self.validate_unique()  # type: ignore[attr-defined]  # of a ModelForm
+            if not self.errors:
+                raise
+        return None
+
+    def _save_and_redeem(self, user: AbstractBaseUser, pk: Any) -> None:
+        user.pk, user._state.adding = pk, True  # As before a try that was undone.
+        user.save()
+        self.save_m2m()  # type: ignore[attr-defined]  # of a ModelForm
+        self.redeem(user)
+
+
+class SignupForm(InviteCodeFormMixin, UserCreationForm):  # type: ignore[type-arg]
+    """Sign up a user of whatever model the project has, by a code."""
+
+    class Meta:
+        model = get_user_model()
+        fields = (model.USERNAME_FIELD, *model.REQUIRED_FIELDS)
+        field_classes = UserCreationForm.Meta.field_classes

@@ -1,0 +1,124 @@
+"""The gate before sign-up: a visitor shows a code, and a use is kept for the session.
+
+All doors ask the same question, ``is_open()``, and all end the same way, by
+``consume()`` in the transaction that makes the user.
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial, wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import router, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from invite_code import redemption
+from invite_code.conf import conf
+from invite_code.errors import NotAdmitted
+from invite_code.models import Hold, Redemption
+from invite_code.throttling import limited
+
+#: Where a session has the primary key and the key of its hold.
+SESSION_KEY = "invite_code_hold"
+
+View = Callable[..., HttpResponse]
+
+
+def admit(request: HttpRequest, code: str) -> Hold:
+    """Keep a use of a code for a visitor, who may sign up as long as it is kept.
+
+    A hold the session had before is released.
+
+    Args:
+        request: what the visitor sent; its session keeps the hold.
+        code: the code, in any spelling.
+
+    Raises:
+        Malformed: that is no code.
+        Refused: the code lets nobody in; the error says why.
+        Throttled: too many codes were refused of late.
+    """
+    conf.code_format.normalize(code)  # A typo is not worth a call to the cache.
+    ttl = timedelta(seconds=conf.INVITE_CODE_HOLD_SECONDS)
+    earlier = hold_of(request)
+    key = session_key(request) or secrets.token_hex(16)
+    with limited(request):
+        kept = redemption.hold(code, key, ttl)
+    if earlier and earlier.code_id != kept.code_id:
+        redemption.release(earlier)
+    request.session[SESSION_KEY] = {"pk": kept.pk, "key": key}
+    return kept
+
+
+def session_key(request: HttpRequest) -> str:
+    """Return the key of the holds of a session; empty if it has had none."""
+    kept = request.session.get(SESSION_KEY)
+    return str(kept["key"]) if kept else ""
+
+
+def hold_of(request: HttpRequest) -> Hold | None:
+    """Return what keeps a use for a visitor now, its code loaded; None if nothing does.
+
+    Args:
+        request: what the visitor sent.
+    """
+    kept = request.session.get(SESSION_KEY)
+    if not kept:
+        return None
+    # Read where it was written: a replica might not have it yet.
+    holds = Hold.objects.using(router.db_for_write(Hold)).select_related("code")
+    return holds.filter(**kept, expires_at__gt=timezone.now()).first()
+
+
+def is_open(request: HttpRequest) -> bool:
+    """Return whether a visitor may sign up: a use is kept for this session.
+
+    Args:
+        request: what the visitor sent.
+    """
+    return hold_of(request) is not None
+
+
+def consume(request: HttpRequest, user: AbstractBaseUser) -> Redemption:
+    """Turn what is kept for a visitor into the redemption by a new user.
+
+    Call it in the transaction that makes the user: both happen, or neither.
+
+    Args:
+        request: what the visitor sent.
+        user: the user, saved.
+
+    Raises:
+        NotAdmitted: nothing is kept for this session, or no longer.
+        Refused: the code was revoked or ran out in the meantime.
+    """
+    kept = hold_of(request)
+    if kept is None:
+        raise NotAdmitted("No use of a code is kept for this session.")
+    using = kept._state.db
+    redeemed = redemption.redeem(kept.code.code, user, using=using, hold=kept)
+    forget = partial(request.session.pop, SESSION_KEY, None)
+    transaction.on_commit(forget, using=using)
+    return redeemed
+
+
+def required(view: View) -> View:
+    """Send who has not shown a code to the page that asks for one, and back again.
+
+    For a view that signs users up; it calls ``consume()`` when it has made one.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if is_open(request):
+            return view(request, *args, **kwargs)
+        query = urlencode({"next": request.get_full_path()})
+        return HttpResponseRedirect(f"{reverse('invite_code:enter')}?{query}")
+
+    guarded.invite_code_gated = True  # type: ignore[attr-defined]  # for the check
+    return guarded
