@@ -8,6 +8,7 @@ from django.db import router
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from invite_code.conf import conf
 from invite_code.errors import (
@@ -90,6 +91,48 @@ def with_live_holds(
     counts = holds.exclude(key=key).values("code").annotate(count=Count("pk"))
     subquery = Subquery(counts.values("count"), output_field=IntegerField())
     return codes.annotate(live_holds=Coalesce(subquery, 0))
+
+
+def facts(explanation: Explanation) -> list[tuple[str, str]]:
+    """Return all there is to say of a code, in the words of staff: labels and values.
+
+    Args:
+        explanation: what ``explain()`` returned.
+    """
+    stored, refusal = explanation.stored, explanation.refusal
+    code = conf.code_format.display(explanation.code)
+    if refusal:
+        verdict = _("Refused. %(reason)s") % {"reason": refusal}
+    else:
+        verdict = _("It would be redeemed.")
+    known = [(_("Code"), code)] if code else []
+    known.append((_("Verdict"), verdict))
+    if stored is None:
+        return known
+    batch = {"batch": stored.batch, "pk": stored.batch.pk}
+    any_number = _("any number")
+    most = any_number if stored.max_uses is None else stored.max_uses
+    left = any_number if explanation.uses_left is None else explanation.uses_left
+    return [
+        *known,
+        (_("Batch"), _("%(batch)s (primary key %(pk)s)") % batch),
+        (_("Batch revoked"), _moment(stored.batch.revoked_at, _("no"))),
+        (_("Code revoked"), _moment(stored.revoked_at, _("no"))),
+        (_("Valid from"), _moment(stored.valid_from, _("at once"))),
+        (_("Expires"), _moment(stored.expires_at, _("never"))),
+        (_("Uses"), _("%(uses)s of %(most)s") % {"uses": stored.uses, "most": most}),
+        (_("Live holds"), str(explanation.live_holds)),
+        (_("Uses left"), str(left)),
+        (_("E-mail address"), stored.email or _("any")),
+    ]
+
+
+def _moment(value: datetime | None, otherwise: str) -> str:
+    """Return a moment to the second, in the time zone of the reader."""
+    if value is None:
+        return otherwise
+    value = timezone.localtime(value) if timezone.is_aware(value) else value
+    return str(value.replace(microsecond=0))
 
 
 def _refusal(

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.core.validators import ProhibitNullCharactersValidator
 from django.db import IntegrityError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
@@ -44,7 +45,9 @@ def issue(
     *,
     label: str = "",
     max_uses: int | None = 1,
+    valid_from: datetime | None = None,
     expires_at: datetime | None = None,
+    email: str = "",
     using: str | None = None,
 ) -> InviteBatch:
     """Issue codes in a batch of their own: exactly as many as asked, or none.
@@ -55,22 +58,33 @@ def issue(
         count: how many codes, 1 or more.
         label: what they are for, at most 200 characters.
         max_uses: how many people each lets in; None for any number.
+        valid_from: before when they are refused; None for at once.
         expires_at: from when on they are refused; None for never.
+        email: the only address they let in; empty for any.
         using: alias of the database; None leaves it to the router.
 
     Raises:
-        ValueError: `count` or `max_uses` is below 1.
-        ValidationError: `label` is too long.
+        ValueError: `count` or `max_uses` is below 1, or no moment is between
+            `valid_from` and `expires_at`.
+        ValidationError: `label` is too long or holds a NUL, or `email` no address.
         CodesExhausted: fewer codes than that are possible, or left.
     """
     if count < 1 or (max_uses is not None and max_uses < 1):
         raise ValueError("count and max_uses must be 1 or more.")
+    if valid_from and expires_at and valid_from >= expires_at:
+        raise ValueError("Codes cannot expire before they are valid, or just then.")
     using = using or router.db_for_write(InviteBatch)
     batch = InviteBatch(label=label)
     batch.clean_fields()
+    ProhibitNullCharactersValidator()(label)  # PostgreSQL cannot store them.
+    values = {
+        "max_uses": max_uses,
+        "valid_from": valid_from,
+        "expires_at": expires_at,
+        "email": InviteCode._meta.get_field("email").clean(email, None),
+    }
     with transaction.atomic(using=using):
         batch.save(using=using)
-        values = {"max_uses": max_uses, "expires_at": expires_at}
         fill_batch(InviteCode, batch.pk, count, using=using, **values)
     return batch
 

@@ -21,6 +21,8 @@ from tests.factories import InviteBatchFactory, InviteCodeFactory
 
 pytestmark = pytest.mark.django_db
 
+NOW = timezone.now()
+
 
 @pytest.fixture
 def small_chunks(monkeypatch):
@@ -97,18 +99,24 @@ def test_what_is_not_said_takes_its_default():
     assert (batch.label, batch.key) == ("", None)
     for code in batch.codes.all():
         assert (code.max_uses, code.uses) == (1, 0)
-        assert code.expires_at is code.revoked_at is None
+        assert code.valid_from is code.expires_at is code.revoked_at is None
+        assert code.email == ""
         assert before <= code.created_at <= timezone.now()
 
 
 @pytest.mark.parametrize("max_uses", [7, 2**31 - 1, None])
 def test_what_is_said_is_stored(max_uses):
-    expires_at = datetime(2099, 12, 31, 18, 30, tzinfo=UTC)
-    batch = issue(3, label="Newsletter", max_uses=max_uses, expires_at=expires_at)
+    window = {
+        "valid_from": datetime(2020, 1, 1, tzinfo=UTC),
+        "expires_at": datetime(2099, 12, 31, 18, 30, tzinfo=UTC),
+    }
+    email = "Reader@Example.org"
+    batch = issue(3, label="Newsletter", max_uses=max_uses, email=email, **window)
     batch.refresh_from_db()
     assert batch.label == "Newsletter"
     for code in batch.codes.all():
-        assert (code.max_uses, code.expires_at) == (max_uses, expires_at)
+        assert (code.max_uses, code.email) == (max_uses, "reader@example.org")
+        assert {name: getattr(code, name) for name in window} == window
 
 
 @pytest.mark.parametrize(
@@ -118,6 +126,13 @@ def test_what_is_said_is_stored(max_uses):
         ({"count": -1}, ValueError, "1 or more"),
         ({"count": 1, "max_uses": 0}, ValueError, "1 or more"),
         ({"count": 1, "label": "x" * 201}, ValidationError, "at most 200"),
+        ({"count": 1, "email": "reader"}, ValidationError, "valid email address"),
+        ({"count": 1, "email": None}, ValidationError, "cannot be null"),
+        (
+            {"count": 1, "valid_from": NOW, "expires_at": NOW},
+            ValueError,
+            "cannot expire before",
+        ),
     ],
 )
 def test_impossible_arguments_are_refused_before_any_query(
@@ -316,12 +331,13 @@ def test_a_backend_that_makes_no_rows_of_json_gets_codes_in_bulk(
     if make_backend is other_backend:
         monkeypatch.setattr(connection, "mysql_is_mariadb", False, raising=False)
     expires_at = datetime(2099, 12, 31, tzinfo=UTC)
-    batch = issue(25, max_uses=None, expires_at=expires_at)
+    email = "Reader@Example.org"
+    batch = issue(25, max_uses=None, expires_at=expires_at, email=email)
     codes = batch.codes.all()
     assert len({code.code for code in codes}) == 25
     assert well_formed(code.code for code in codes)
-    assert {(c.max_uses, c.uses, c.expires_at) for c in codes} == {
-        (None, 0, expires_at)
+    assert {(c.max_uses, c.uses, c.expires_at, c.email) for c in codes} == {
+        (None, 0, expires_at, email.lower())
     }
     assert not any('["' in str(parameters) for parameters in inserts)
 

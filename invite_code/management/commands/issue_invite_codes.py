@@ -41,18 +41,42 @@ def uses(text: str) -> int | None:
     return None if text == "unlimited" else positive_integer(text)
 
 
-def moment(text: str) -> datetime:
-    """Return the moment that an ISO 8601 date or time means.
+def beginning(text: str) -> datetime:
+    """Return the moment that an ISO 8601 date or time means, a date its beginning.
 
-    A date means the end of that day; a time without offset is one of the current
-    time zone.
+    A time without offset is one of the current time zone.
+
+    Raises:
+        ArgumentTypeError: it is neither.
+    """
+    return moment(text, timedelta(0))
+
+
+def end(text: str) -> datetime:
+    """Return what ``beginning()`` does, but of a date the end.
 
     Raises:
         ArgumentTypeError: it is neither, or in the past.
     """
+    value = moment(text, timedelta(days=1))
+    if value <= timezone.now():
+        raise ArgumentTypeError(f"{text!r} is in the past.")
+    return value
+
+
+def moment(text: str, into_day: timedelta) -> datetime:
+    """Return the moment that an ISO 8601 date or time means.
+
+    Args:
+        text: the date or time.
+        into_day: how far after its beginning a date is meant.
+
+    Raises:
+        ArgumentTypeError: it is neither.
+    """
     try:
         if date := parse_date(text):
-            value: datetime | None = datetime.combine(date, time()) + timedelta(days=1)
+            value: datetime | None = datetime.combine(date, time()) + into_day
         else:
             value = parse_datetime(text)
         value = value and as_stored(value)
@@ -60,8 +84,6 @@ def moment(text: str) -> datetime:
         value = None
     if value is None:
         raise ArgumentTypeError(f"{text!r} is not a date such as 2030-12-31.")
-    if value <= timezone.now():
-        raise ArgumentTypeError(f"{text!r} is in the past.")
     return value
 
 
@@ -90,6 +112,21 @@ def encodable(text: str) -> str:
     return text
 
 
+def address(text: str) -> str:
+    """Return an e-mail address as it is stored.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        found = InviteCode._meta.get_field("email").clean(encodable(text), None)
+    except ValidationError:
+        found = ""
+    if not found:  # Which a model takes for any address.
+        raise ArgumentTypeError(f"{text[:80]!r} is not an e-mail address.")
+    return str(found).lower()
+
+
 class Command(BaseCommand):
     """Issue invite codes in a batch of their own."""
 
@@ -111,10 +148,22 @@ class Command(BaseCommand):
             help='How many people each lets in: a number, or "unlimited". Default: 1.',
         )
         parser.add_argument(
+            "--valid-from",
+            type=beginning,
+            metavar="WHEN",
+            help="First day (2030-12-01), or moment. Default: at once.",
+        )
+        parser.add_argument(
             "--expires",
-            type=moment,
+            type=end,
             metavar="WHEN",
             help="Last day (2030-12-31), or moment (2030-12-31T18:00). Default: never.",
+        )
+        parser.add_argument(
+            "--email",
+            type=address,
+            metavar="ADDRESS",
+            help="The only address they let in. Default: any.",
         )
         parser.add_argument(
             "--database",
@@ -136,13 +185,15 @@ class Command(BaseCommand):
             CommandError: the codes cannot be issued; none was.
         """
         batch = self.issue(options)
-        expires_at = options["expires"]
+        valid_from, expires_at = options["valid_from"], options["expires"]
         result = {
             "batch": None if options["dry_run"] else batch.pk,
             "count": options["count"],
             "label": options["label"],
             "max_uses": options["max_uses"],
+            "valid_from": valid_from and valid_from.isoformat(),
             "expires_at": expires_at and expires_at.isoformat(),
+            "email": options["email"],
             "entropy_bits": conf.code_format.entropy_bits(),
             "database": options["database"],
             "dry_run": options["dry_run"],
@@ -162,12 +213,14 @@ class Command(BaseCommand):
                     options["count"],
                     label=options["label"],
                     max_uses=options["max_uses"],
+                    valid_from=options["valid_from"],
                     expires_at=options["expires"],
+                    email=options["email"] or "",
                     using=using,
                 )
                 transaction.set_rollback(options["dry_run"], using=using)
             return batch
-        except InviteCodeError as error:
+        except (InviteCodeError, ValueError) as error:
             raise CommandError(str(error)) from error
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
@@ -198,8 +251,13 @@ def in_words(result: dict[str, Any]) -> str:
     """
     done = "Would issue" if result["dry_run"] else f"Batch {result['batch']}: issued"
     codes = "1 code" if result["count"] == 1 else f"{result['count']} codes"
-    uses = {None: "any number of uses", 1: "one use"}.get(
-        result["max_uses"], f"{result['max_uses']} uses"
+    number = {None: "any number of uses", 1: "one use"}
+    terms = [
+        "each for " + number.get(result["max_uses"], f"{result['max_uses']} uses"),
+        result["valid_from"] and f"from {result['valid_from']}",
+        f"until {result['expires_at']}" if result["expires_at"] else "without end",
+        result["email"] and f"for {result['email']} alone",
+    ]
+    return (
+        f"{done} {codes} in '{result['database']}', {', '.join(filter(None, terms))}."
     )
-    until = f"until {result['expires_at']}" if result["expires_at"] else "without end"
-    return f"{done} {codes} in '{result['database']}', each for {uses}, {until}."

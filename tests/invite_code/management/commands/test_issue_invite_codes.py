@@ -39,15 +39,21 @@ def test_codes_are_issued_and_it_is_said_without_a_code(capsys):
 def test_every_option_is_stored(capsys):
     run(
         *("2", "--label", "Newsletter", "--max-uses", "7"),
-        *("--expires", "2099-12-31T18:00Z", "--database", "default"),
+        *("--valid-from", "2099-12-01T06:00Z", "--expires", "2099-12-31T18:00Z"),
+        *("--email", "Reader@Example.org", "--database", "default"),
     )
     batch = newest_batch()
     assert batch.label == "Newsletter"
     for code in batch.codes.all():
         assert code.max_uses == 7
+        assert code.valid_from == datetime(2099, 12, 1, 6, tzinfo=UTC)
         assert code.expires_at == datetime(2099, 12, 31, 18, tzinfo=UTC)
-    output = capsys.readouterr().out
-    assert "2 codes in 'default', each for 7 uses, until 2099-12-31T18:00:00" in output
+        assert code.email == "reader@example.org"
+    assert capsys.readouterr().out == (
+        f"Batch {batch.pk}: issued 2 codes in 'default', each for 7 uses,"
+        " from 2099-12-01T06:00:00+00:00, until 2099-12-31T18:00:00+00:00,"
+        " for reader@example.org alone.\n"
+    )
 
 
 def test_unlimited_uses(capsys):
@@ -81,9 +87,28 @@ def test_a_date_means_the_end_of_that_day_and_a_time_one_of_the_current_zone(
     assert newest_batch().codes.get().expires_at == moment
 
 
-def test_today_is_not_over_yet(capsys):
-    run("1", "--expires", timezone.localdate().isoformat())
-    assert newest_batch().codes.get().expires_at > timezone.now()
+@pytest.mark.parametrize(
+    ("text", "zone", "moment"),
+    [
+        ("2099-12-31", "UTC", datetime(2099, 12, 31, tzinfo=UTC)),
+        ("2099-12-31", "Asia/Tokyo", datetime(2099, 12, 30, 15, tzinfo=UTC)),
+        ("2099-12-31T18:00", "Asia/Tokyo", datetime(2099, 12, 31, 9, tzinfo=UTC)),
+        ("2020-01-01", "UTC", datetime(2020, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_date_to_be_valid_from_means_the_beginning_of_that_day(
+    capsys, text, zone, moment
+):
+    with timezone.override(zone):
+        run("1", "--valid-from", text)
+    assert newest_batch().codes.get().valid_from == moment
+
+
+def test_today_has_begun_and_is_not_over_yet(capsys):
+    today = timezone.localdate().isoformat()
+    run("1", "--valid-from", today, "--expires", today)
+    code = newest_batch().codes.get()
+    assert code.valid_from <= timezone.now() < code.expires_at
 
 
 def test_without_time_zones_moments_are_naive(settings, capsys):
@@ -113,13 +138,18 @@ def test_a_dry_run_writes_and_sends_nothing(
 
 
 def test_json_is_for_programs(capsys):
-    run("2", "--json", "--label", "Press", "--expires", "2099-12-31")
+    run(
+        *("2", "--json", "--label", "Press", "--expires", "2099-12-31"),
+        *("--valid-from", "2099-12-01", "--email", "Reader@Example.org"),
+    )
     assert json.loads(capsys.readouterr().out) == {
         "batch": newest_batch().pk,
         "count": 2,
         "label": "Press",
         "max_uses": 1,
+        "valid_from": "2099-12-01T00:00:00+00:00",
         "expires_at": "2100-01-01T00:00:00+00:00",
+        "email": "reader@example.org",
         "entropy_bits": 75,
         "database": "default",
         "dry_run": False,
@@ -129,7 +159,8 @@ def test_json_is_for_programs(capsys):
 def test_json_of_a_dry_run_names_no_batch(capsys):
     run("2", "--json", "--dry-run", "--max-uses", "unlimited")
     result = json.loads(capsys.readouterr().out)
-    assert result["batch"] is result["expires_at"] is result["max_uses"] is None
+    for key in ("batch", "valid_from", "expires_at", "email", "max_uses"):
+        assert result[key] is None
     assert result["dry_run"] is True
 
 
@@ -159,6 +190,18 @@ def test_json_of_a_dry_run_names_no_batch(capsys):
         (["1", "--expires", "2020-01-01"], "'2020-01-01' is in the past"),
         (["1", "--expires", "2020-01-01T00:00+01:00"], "in the past"),
         (["1", "--expires", "0001-01-01"], "in the past"),
+        (["1", "--valid-from", "tomorrow"], "'tomorrow' is not a date such as"),
+        (["1", "--valid-from", "2099-13-01"], "not a date"),
+        (
+            ["1", "--valid-from", "2099-01-02", "--expires", "2099-01-01"],
+            "cannot expire",
+        ),
+        (["1", "--email", ""], "'' is not an e-mail address"),
+        (["1", "--email", "reader"], "'reader' is not an e-mail address"),
+        (["1", "--email", "\0@example.org"], "is not an e-mail address"),
+        (["1", "--email", f"{'x' * 250}@example.org"], "is not an e-mail address"),
+        (["1", "--email", "x" * 2**20], "^[^\n]{,200}is not an e-mail address"),
+        (["1", "--email", "\udcff@example.org"], "is not text"),
         (["1", "--database", "nowhere"], "invalid choice: 'nowhere'"),
         (["1", "--colour", "red"], "unrecognized arguments"),
     ],
