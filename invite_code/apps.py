@@ -13,7 +13,13 @@ class InviteCodeConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the receiver, register the checks."""
-        from invite_code.checks import check_collation, check_settings
+        from invite_code.checks import (
+            check_cache,
+            check_collation,
+            check_doors,
+            check_settings,
+            check_transactions,
+        )
         from invite_code.signals import seed_invite_codes
 
         # The sender is this very object, which no decorator could name.
@@ -21,4 +27,7 @@ class InviteCodeConfig(AppConfig):
             seed_invite_codes, sender=self, dispatch_uid="invite_code.seed_invite_codes"
         )
         checks.register(check_settings, checks.Tags.security)
+        checks.register(check_cache, checks.Tags.security, deploy=True)
+        checks.register(check_transactions, checks.Tags.compatibility)
+        checks.register(check_doors, checks.Tags.security)
         checks.register(check_collation, checks.Tags.database)

@@ -1,18 +1,24 @@
 """System checks: settings that cannot work, and codes that can be guessed."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 
 from invite_code.codes import CodeFormat
 from invite_code.conf import PREFIX, Settings, conf
+from invite_code.doors import open_doors
 from invite_code.models import InviteCode
+from invite_code.throttling import Limit
 
 #: Below it, a secret that is looked up needs a limit on guesses. Source: NIST SP
 #: 800-63B, section 5.1.2.2.
@@ -23,11 +29,36 @@ GUESSES_PER_SECOND = 100
 
 SECONDS_PER_YEAR = 365.25 * 24 * 60 * 60
 
+#: What a limit must be. It tells in words what ``Limit.parse()`` takes.
+LIMIT = 'a limit such as "20/hour" (per second, minute, hour or day), or "" for none'
+
 #: All settings of this app, with their types.
 SETTINGS: dict[str, type] = {
     name: get_type_hints(attribute.fget)["return"]
     for name, attribute in vars(Settings).items()
     if name.startswith(PREFIX)
+}
+
+
+def _is_limit(text: str) -> bool:
+    try:
+        Limit.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+#: What the values of some settings must be, beside of their type.
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "INVITE_CODE_SEED_COUNT": (
+        lambda count: count >= 0,
+        "0, which switches seeding off, or more",
+    ),
+    "INVITE_CODE_HOLD_SECONDS": (lambda seconds: seconds > 0, "1 or more"),
+    "INVITE_CODE_TRUSTED_PROXIES": (lambda count: count >= 0, "0 or more"),
+    "INVITE_CODE_CLIENT_LIMIT": (_is_limit, LIMIT),
+    "INVITE_CODE_TOTAL_LIMIT": (_is_limit, LIMIT),
+    "INVITE_CODE_CACHE": (lambda alias: alias in caches, "an alias in CACHES"),
 }
 
 
@@ -55,9 +86,7 @@ def check_collation(
 
     Only MySQL and MariaDB compare without regard to case unless told otherwise.
     """
-    if any(message.is_serious() for message in check_settings(None)):
-        return []
-    if not conf.code_format.case_sensitive:
+    if _settings_are_wrong() or not conf.code_format.case_sensitive:
         return []
     return [
         Warning(
@@ -69,6 +98,72 @@ def check_collation(
         )
         for alias in databases or ()
         if router.allow_migrate_model(alias, InviteCode) and _ignores_case(alias)
+    ]
+
+
+def check_cache(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that the cache can count refused codes: invite_code.W004.
+
+    For ``check --deploy``: the cache that is good enough for development is not.
+    """
+    if _settings_are_wrong():
+        return []
+    if not (conf.INVITE_CODE_CLIENT_LIMIT or conf.INVITE_CODE_TOTAL_LIMIT):
+        return []
+    fault = _fault(caches[conf.INVITE_CODE_CACHE])
+    if not fault:
+        return []
+    return [
+        Warning(
+            f"The cache '{conf.INVITE_CODE_CACHE}' does not hold the limits on"
+            f" guessing: it {fault}.",
+            hint="Let INVITE_CODE_CACHE name a cache in Redis or Memcached,"
+            " or set both limits to the empty string.",
+            id="invite_code.W004",
+        )
+    ]
+
+
+def check_transactions(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that requests on SQLite can wait for one another: invite_code.W006.
+
+    A transaction that has read cannot begin to write while another one writes, or has
+    written since: SQLite says at once that the database is locked, and does not wait.
+    """
+    return [
+        Warning(
+            f"With ATOMIC_REQUESTS, requests that redeem codes in '{alias}' at the same"
+            ' time fail with "database is locked".',
+            hint=f"In DATABASES['{alias}']['OPTIONS'], set transaction_mode to"
+            ' "IMMEDIATE", and best init_command to "PRAGMA journal_mode=WAL".',
+            obj=InviteCode,
+            id="invite_code.W006",
+        )
+        for alias in connections
+        if router.allow_migrate_model(alias, InviteCode) and _reads_first(alias)
+    ]
+
+
+def _settings_are_wrong() -> bool:
+    return any(message.is_serious() for message in check_settings(None))
+
+
+def check_doors(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that nobody signs up without a code: invite_code.W005 for each door."""
+    return [
+        Warning(
+            f"Anybody can sign up at {door.route} without an invite code.",
+            hint="Put it behind the gate, or in gate.unchecked(): see docs/gate.md.",
+            obj=door.view_name,
+            id="invite_code.W005",
+        )
+        for door in open_doors()
     ]
 
 
@@ -88,8 +183,8 @@ def _wrong_values() -> Iterator[CheckMessage]:
         value: Any = getattr(conf, name)
         if type(value) is not expected:  # Not isinstance(): True is no length.
             must = f"of type {expected.__name__}"
-        elif name == "INVITE_CODE_SEED_COUNT" and conf.INVITE_CODE_SEED_COUNT < 0:
-            must = "0, which switches seeding off, or more"
+        elif name in RULES and not RULES[name][0](value):
+            must = RULES[name][1]
         else:
             continue
         yield Error(
@@ -129,6 +224,27 @@ def _length_hint(code_format: CodeFormat) -> str:
     symbols = math.ceil(MIN_ENTROPY_BITS / math.log2(len(code_format.alphabet)))
     length = symbols + code_format.check_symbol
     return f"INVITE_CODE_LENGTH = {length} gives {MIN_ENTROPY_BITS} bits or more."
+
+
+def _fault(cache: BaseCache) -> str:
+    """Return what keeps a cache from counting for all processes; empty if nothing."""
+    if isinstance(cache, DummyCache):
+        return "keeps nothing, so there is no limit"
+    if isinstance(cache, LocMemCache):
+        return "is that of one process, so each process allows as many"
+    if type(cache).incr is BaseCache.incr:  # It reads, adds, and writes.
+        return "does not count atomically, so tries at the same time count as one"
+    return ""
+
+
+def _reads_first(alias: str) -> bool:
+    connection = connections[alias]
+    mode = connection.settings_dict["OPTIONS"].get("transaction_mode") or "DEFERRED"
+    return bool(
+        connection.vendor == "sqlite"
+        and connection.settings_dict["ATOMIC_REQUESTS"]
+        and mode.upper() == "DEFERRED"
+    )
 
 
 def _ignores_case(alias: str) -> bool:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import UserCreationForm
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, OperationalError, router
+from django.db import DatabaseError, IntegrityError, OperationalError, router
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -92,9 +92,9 @@ class JudgingForm(forms.Form):
 
     def full_clean(self) -> None:
         """Validate everything else, then judge the code."""
-        super().full_clean()
-        if self.is_bound and not self.errors:
-            with self.telling():
+        with self.telling():
+            super().full_clean()
+            if self.is_bound and not self.errors:
                 self.judge(self.cleaned_data["invite_code"])
 
     def judge(self, code: str) -> None:
@@ -120,12 +120,19 @@ class JudgingForm(forms.Form):
 class InviteCodeForm(JudgingForm):
     """Ask for nothing but a code, which opens the gate for the session.
 
-    It needs the request.
+    Args:
+        request: what the visitor sent; its session keeps the use.
+        args, kwargs: those of the form.
     """
+
+    request: HttpRequest
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        """Require the request, which other forms can do without."""
+        super().__init__(*args, request=request, **kwargs)
 
     def judge(self, code: str) -> None:
         """Keep a use for the session."""
-        assert self.request is not None
         gate.admit(self.request, code)
 
 
@@ -140,7 +147,8 @@ class InviteCodeFormMixin(JudgingForm):
 
     def judge(self, code: str) -> None:
         """Keep a use for as long as it takes to save the form."""
-        email = self.cleaned_data.get(get_user_model().get_email_field_name())
+        user: AbstractBaseUser = self.instance  # type: ignore[attr-defined]  # of a ModelForm
+        email = getattr(user, user.get_email_field_name(), None) or ""
         key = (self.request and gate.session_key(self.request)) or secrets.token_hex(16)
         with limited(self.request) if self.request else nullcontext():
             self.hold = redemption.hold(code, key, FORM_TTL, email=email)
@@ -164,8 +172,7 @@ class InviteCodeFormMixin(JudgingForm):
                 retry(work, using=router.db_for_write(InviteCode))
             except Exception:
                 user.pk, user._state.adding = pk, True
-                if self.hold:
-                    redemption.release(self.hold)
+                self._release()
                 raise
         return user
 
@@ -188,7 +195,7 @@ class InviteCodeFormMixin(JudgingForm):
             with self.telling():
                 return self.save()
         except IntegrityError:
-            self.validate_unique()  # type: ignore[attr-defined]  # of a ModelForm
+            super(JudgingForm, self).full_clean()  # All but the code, once more.
             if not self.errors:
                 raise
         return None
@@ -198,6 +205,12 @@ class InviteCodeFormMixin(JudgingForm):
         user.save()
         self.save_m2m()  # type: ignore[attr-defined]  # of a ModelForm
         self.redeem(user)
+
+    def _release(self) -> None:
+        # It frees itself anyway, and the error that was first is the one to tell.
+        with suppress(DatabaseError):
+            if self.hold:
+                redemption.release(self.hold)
 
 
 class SignupForm(InviteCodeFormMixin, UserCreationForm):  # type: ignore[type-arg]

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
@@ -26,7 +26,7 @@ from invite_code.throttling import limited
 #: Where a session has the primary key and the key of its hold.
 SESSION_KEY = "invite_code_hold"
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def admit(request: HttpRequest, code: str) -> Hold:
@@ -49,15 +49,16 @@ def admit(request: HttpRequest, code: str) -> Hold:
     key = session_key(request) or secrets.token_hex(16)
     with limited(request):
         kept = redemption.hold(code, key, ttl)
-    if earlier and earlier.code_id != kept.code_id:
-        redemption.release(earlier)
     request.session[SESSION_KEY] = {"pk": kept.pk, "key": key}
+    if earlier:
+        redemption.release(earlier)
     return kept
 
 
 def session_key(request: HttpRequest) -> str:
     """Return the key of the holds of a session; empty if it has had none."""
-    kept = request.session.get(SESSION_KEY)
+    # A request of an API that goes by tokens may have none.
+    kept = getattr(request, "session", {}).get(SESSION_KEY)
     return str(kept["key"]) if kept else ""
 
 
@@ -84,10 +85,24 @@ def is_open(request: HttpRequest) -> bool:
     return hold_of(request) is not None
 
 
+def ask(then: str) -> HttpResponseRedirect:
+    """Return the way to the page that asks for a code, and from there to another one.
+
+    Args:
+        then: the address of the other one.
+
+    Raises:
+        NoReverseMatch: the project does not include ``invite_code.urls``.
+    """
+    query = urlencode({"next": then})
+    return HttpResponseRedirect(f"{reverse('invite_code:enter')}?{query}")
+
+
 def consume(request: HttpRequest, user: AbstractBaseUser) -> Redemption:
     """Turn what is kept for a visitor into the redemption by a new user.
 
-    Call it in the transaction that makes the user: both happen, or neither.
+    Call it in the transaction that makes the user: both happen, or neither. Called
+    again for a user who has redeemed, it returns the redemption there was.
 
     Args:
         request: what the visitor sent.
@@ -99,6 +114,9 @@ def consume(request: HttpRequest, user: AbstractBaseUser) -> Redemption:
     """
     kept = hold_of(request)
     if kept is None:
+        redemptions = Redemption.objects.using(router.db_for_write(Redemption))
+        if earlier := redemptions.filter(user=user.pk).first():
+            return earlier
         raise NotAdmitted("No use of a code is kept for this session.")
     using = kept._state.db
     redeemed = redemption.redeem(kept.code.code, user, using=using, hold=kept)
@@ -114,11 +132,25 @@ def required(view: View) -> View:
     """
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if is_open(request):
             return view(request, *args, **kwargs)
-        query = urlencode({"next": request.get_full_path()})
-        return HttpResponseRedirect(f"{reverse('invite_code:enter')}?{query}")
+        return ask(request.get_full_path())
 
     guarded.invite_code_gated = True  # type: ignore[attr-defined]  # for the check
     return guarded
+
+
+def unchecked(view: View) -> View:
+    """Keep the check of sign-up doors from naming a view.
+
+    For one that is open on purpose, is gated in a way the check cannot see, or signs
+    nobody up.
+    """
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return view(request, *args, **kwargs)
+
+    wrapped.invite_code_gated = True  # type: ignore[attr-defined]  # for the check
+    return wrapped

@@ -5,8 +5,8 @@ So no more codes than the limit are judged, however many tries run at the same t
 the cache counts atomically, as those of Redis and Memcached do.
 """
 
-import hashlib
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +29,10 @@ PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 #: Seconds after which to try again where the cache cannot tell.
 PAUSE = 60
 
+#: An address as some proxies forward it. Each connection has a port of its own, which
+#: must not make it a client of its own.
+WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[.+\]):\d+")
+
 
 class Limit(NamedTuple):
     """A number of tries in a period.
@@ -49,12 +53,12 @@ class Limit(NamedTuple):
         """Return the limit that ``20/hour`` means, None for the empty string.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: it is neither. No tries at all are no limit, but a closed door.
         """
         if not text:
             return None
         tries, _, period = text.partition("/")
-        if not (tries.isascii() and tries.isdigit() and period in PERIODS):
+        if not re.fullmatch("[1-9][0-9]{0,8}", tries) or period not in PERIODS:
             raise ValueError(f"{text!r} is not a limit such as 20/hour.")
         return cls(int(tries), PERIODS[period])
 
@@ -74,12 +78,15 @@ def limited(request: HttpRequest) -> Iterator[None]:
     cache = caches[conf.INVITE_CODE_CACHE]
     counted: list[str] = []
     refused = False
+    now = int(time.time())
     try:
         for name, limit in _limits(request):
-            start = int(time.time()) // limit.seconds * limit.seconds
-            counted.append(f"invite_code:{name}:{start}")
-            if _count(cache, counted[-1], limit.seconds) > limit.tries:
-                raise Throttled(start + limit.seconds - int(time.time()))
+            start = now // limit.seconds * limit.seconds
+            key = f"invite_code:{name}:{start}"
+            tries = _count(cache, key, limit.seconds)
+            counted.append(key)
+            if tries > limit.tries:
+                raise Throttled(start + limit.seconds - now)
         yield
     except Refused as refusal:
         refused = not isinstance(refusal, Malformed)
@@ -98,14 +105,16 @@ def client(request: HttpRequest) -> str:
     Args:
         request: what the client sent.
     """
-    address: str = request.META.get("REMOTE_ADDR", "")
+    address: str = request.META.get("REMOTE_ADDR") or ""
     if proxies := conf.INVITE_CODE_TRUSTED_PROXIES:
         forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
         address = forwarded[-proxies:][0].strip() or address
+    if match := WITH_PORT.fullmatch(address):
+        address = match[1].strip("[]")
     try:
         ip = ip_address(address)
-    except ValueError:  # A socket of the local system has no address.
-        return address
+    except ValueError:  # A socket of the local system has none. They count as one.
+        return ""
     if ip.version == 4:
         return str(ip)
     # A customer gets a /64 or more. Source: RFC 6177.
@@ -113,10 +122,8 @@ def client(request: HttpRequest) -> str:
 
 
 def _limits(request: HttpRequest) -> Iterator[tuple[str, Limit]]:
-    # Hashed, because some caches take short keys of few characters only.
-    digest = hashlib.sha256(client(request).encode()).hexdigest()
     for name, text in (
-        (digest[:32], conf.INVITE_CODE_CLIENT_LIMIT),
+        (client(request), conf.INVITE_CODE_CLIENT_LIMIT),
         ("all", conf.INVITE_CODE_TOTAL_LIMIT),
     ):
         if limit := Limit.parse(text):
@@ -128,7 +135,8 @@ def _count(cache: BaseCache, key: str, seconds: int) -> int:
     if isinstance(cache, DummyCache):  # It keeps nothing: no limit can be.
         return 0
     try:
-        cache.add(key, 0, timeout=seconds)
+        # Twice the period, so that it does not run out between these two.
+        cache.add(key, 0, timeout=2 * seconds)
         return cache.incr(key)
     except Exception as error:  # Each cache fails in a way of its own.
         logger.exception("The cache does not count tries, so no code is judged.")

@@ -1,15 +1,22 @@
 """Pages that ask for a code: sign-up itself, and the gate before other doors."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import RedirectURLMixin
-from django.db import transaction
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.db import connections, transaction
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.shortcuts import resolve_url
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -18,13 +25,24 @@ from django.views.generic import FormView
 
 from invite_code.forms import InviteCodeForm, JudgingForm, SignupForm
 
+View = Callable[..., HttpResponseBase]
+
+
+def without_transaction(view: View) -> View:
+    """Switch ``ATOMIC_REQUESTS`` off for a view, whatever database has the codes.
+
+    A transaction around the request could not be begun anew when it loses against
+    another one, and would read before it writes, which SQLite refuses under load.
+    """
+    for alias in connections:
+        view = transaction.non_atomic_requests(alias)(view)
+    return view
+
 
 @method_decorator(
     [
         login_not_required,
-        # A transaction around the request could not be begun anew when it loses
-        # against another one, and would read before it writes.
-        transaction.non_atomic_requests,
+        without_transaction,
         sensitive_post_parameters(),
         csrf_protect,
         never_cache,
@@ -68,7 +86,7 @@ class CodePage(RedirectURLMixin, FormView):  # type: ignore[type-arg]  # none at
         if form.retry_after is not None:
             response.status_code = 429
             response.headers["Retry-After"] = str(form.retry_after)
-        elif form.has_error(None, "busy"):
+        elif form.has_error(NON_FIELD_ERRORS, "busy"):
             response.status_code = 503
             response.headers["Retry-After"] = "1"
         return response
@@ -77,9 +95,11 @@ class CodePage(RedirectURLMixin, FormView):  # type: ignore[type-arg]  # none at
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Keep the address, in which there may be a code, from other sites."""
+        response: HttpResponseBase
         if self.redirect_authenticated_user and request.user.is_authenticated:
-            return redirect(self.get_success_url())
-        response = super().dispatch(request, *args, **kwargs)
+            response = HttpResponseRedirect(self.get_success_url())
+        else:
+            response = super().dispatch(request, *args, **kwargs)
         response.headers["Referrer-Policy"] = "same-origin"
         return response
 

@@ -16,3 +16,15 @@ DATABASES = {
 DEBUG = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MEDIA_ROOT = Path(gettempdir()) / "django-signals-demo-tests"
+
+INSTALLED_APPS = [
+    *INSTALLED_APPS,  # noqa: F405 - of the example project
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.headless",
+]
+MIDDLEWARE = [
+    *MIDDLEWARE,  # noqa: F405 - of the example project
+    "allauth.account.middleware.AccountMiddleware",
+]

@@ -1,16 +1,31 @@
 import re
 import string
+from datetime import timedelta
 
 import pytest
+from django.core.cache.backends.base import BaseCache
 from django.core.checks import run_checks
 from django.db import IntegrityError, connection, connections
 from django.db.transaction import atomic
 
-from invite_code.checks import SETTINGS, check_collation, check_settings
+from invite_code.checks import (
+    SETTINGS,
+    check_cache,
+    check_collation,
+    check_settings,
+    check_transactions,
+)
 from invite_code.codes import CROCKFORD
 from tests.factories import InviteCodeFactory
 
 LETTERS_AND_DIGITS = string.ascii_uppercase + string.digits
+
+
+class Nowhere:
+    """A router that keeps codes out of every database."""
+
+    def allow_migrate(self, db, app_label, **hints):
+        return False
 
 
 def change(settings, **values):
@@ -38,6 +53,11 @@ def test_every_setting_is_checked():
         "INVITE_CODE_LENGTH": int,
         "INVITE_CODE_CHECK_SYMBOL": bool,
         "INVITE_CODE_GROUP_SIZE": int,
+        "INVITE_CODE_HOLD_SECONDS": int,
+        "INVITE_CODE_CLIENT_LIMIT": str,
+        "INVITE_CODE_TOTAL_LIMIT": str,
+        "INVITE_CODE_TRUSTED_PROXIES": int,
+        "INVITE_CODE_CACHE": str,
     }
     assert types == SETTINGS
 
@@ -59,14 +79,49 @@ def test_every_setting_is_checked():
         ("CHECK_SYMBOL", "False"),
         ("GROUP_SIZE", 4.5),
         ("GROUP_SIZE", False),
+        ("HOLD_SECONDS", 0),
+        ("HOLD_SECONDS", -1),
+        ("HOLD_SECONDS", 0.5),
+        ("HOLD_SECONDS", timedelta(minutes=15)),
+        ("CLIENT_LIMIT", None),
+        ("CLIENT_LIMIT", 20),
+        ("CLIENT_LIMIT", "20"),
+        ("CLIENT_LIMIT", "0/hour"),
+        ("CLIENT_LIMIT", "20/week"),
+        ("TOTAL_LIMIT", None),
+        ("TOTAL_LIMIT", "many/hour"),
+        ("TOTAL_LIMIT", "-1/hour"),
+        ("TRUSTED_PROXIES", -1),
+        ("TRUSTED_PROXIES", "1"),
+        ("TRUSTED_PROXIES", ["10.0.0.1"]),
+        ("CACHE", "nowhere"),
+        ("CACHE", ""),
+        ("CACHE", None),
     ],
 )
-def test_a_value_of_the_wrong_type_is_an_error(settings, name, value):
+def test_a_value_that_cannot_be_is_an_error(settings, name, value):
     change(settings, **{name: value})
     [message] = check_settings(None)
     assert message.id == "invite_code.E001"
     assert message.msg.startswith(f"INVITE_CODE_{name} must be")
     assert message.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SEED_COUNT", 0),
+        ("HOLD_SECONDS", 1),
+        ("CLIENT_LIMIT", ""),
+        ("CLIENT_LIMIT", "1/second"),
+        ("TOTAL_LIMIT", ""),
+        ("TRUSTED_PROXIES", 3),
+        ("CACHE", "default"),
+    ],
+)
+def test_a_value_at_the_limit_is_fine(settings, name, value):
+    change(settings, **{name: value})
+    assert check_settings(None) == []
 
 
 def test_each_wrong_value_is_named(settings):
@@ -190,6 +245,123 @@ def test_django_runs_the_checks(settings):
     assert "invite_code.W001" in ids(run_checks(tags=["security"]))
 
 
+CACHES = "django.core.cache.backends."
+
+
+def use_cache(settings, backend, alias="default"):
+    cache = {"BACKEND": backend if "tests." in backend else CACHES + backend}
+    location = "redis://127.0.0.1" if "redis" in backend else "invite_code_checks"
+    other = {"BACKEND": CACHES + "dummy.DummyCache"}
+    settings.CACHES = {"default": other, alias: {**cache, "LOCATION": location}}
+
+
+@pytest.mark.parametrize(
+    ("backend", "fault"),
+    [
+        ("dummy.DummyCache", "keeps nothing"),
+        ("locmem.LocMemCache", "is that of one process"),
+        ("filebased.FileBasedCache", "does not count atomically"),
+        ("db.DatabaseCache", "does not count atomically"),
+    ],
+)
+def test_a_cache_that_cannot_count_for_all_is_warned_of(settings, backend, fault):
+    use_cache(settings, backend)
+    [message] = check_cache(None)
+    assert message.id == "invite_code.W004"
+    assert "'default'" in message.msg
+    assert fault in message.msg
+    assert "Redis" in message.hint
+
+
+@pytest.mark.parametrize("backend", ["redis.RedisCache", f"{__name__}.AtomicCache"])
+def test_a_cache_that_counts_atomically_is_fine(settings, backend):
+    use_cache(settings, backend)
+    assert check_cache(None) == []
+
+
+class AtomicCache(BaseCache):
+    """As Memcached's, whose client need not be installed."""
+
+    def __init__(self, location, params):
+        super().__init__(params)
+
+    def incr(self, key, delta=1, version=None):
+        raise NotImplementedError
+
+
+def test_the_cache_that_the_setting_names_is_checked(settings):
+    use_cache(settings, "locmem.LocMemCache", alias="counting")
+    change(settings, CACHE="counting")
+    [message] = check_cache(None)
+    assert "'counting'" in message.msg
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({"CLIENT_LIMIT": ""}, True),
+        ({"TOTAL_LIMIT": ""}, True),
+        ({"CLIENT_LIMIT": "", "TOTAL_LIMIT": ""}, False),
+        ({"CACHE": "nowhere"}, False),  # An error is enough.
+    ],
+)
+def test_without_a_limit_no_cache_is_needed(settings, values, warned):
+    change(settings, **values)
+    assert ids(check_cache(None)) == ["invite_code.W004"] * warned
+
+
+def test_only_a_deployment_is_warned_of_the_cache():
+    assert "invite_code.W004" not in ids(run_checks(tags=["security"]))
+    warned = ids(run_checks(tags=["security"], include_deployment_checks=True))
+    assert "invite_code.W004" in warned
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """A function that gives the database settings of which nothing is connected."""
+
+    def connect(engine, *, atomic, mode=None):
+        monkeypatch.setattr(connection, "vendor", engine)
+        monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic)
+        options = {"transaction_mode": mode} if mode else {}
+        monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+
+    return connect
+
+
+@pytest.mark.parametrize(
+    ("engine", "atomic", "mode", "warned"),
+    [
+        ("sqlite", True, None, True),
+        ("sqlite", True, "DEFERRED", True),
+        ("sqlite", True, "deferred", True),
+        ("sqlite", True, "IMMEDIATE", False),
+        ("sqlite", True, "immediate", False),
+        ("sqlite", True, "EXCLUSIVE", False),
+        ("sqlite", False, None, False),
+        ("postgresql", True, None, False),
+        ("mysql", True, None, False),
+    ],
+)
+def test_requests_that_fail_under_load_are_warned_of(
+    connect, engine, atomic, mode, warned
+):
+    connect(engine, atomic=atomic, mode=mode)
+    found = check_transactions(None)
+    assert ids(found) == ["invite_code.W006"] * warned
+    for message in found:
+        assert "'default'" in message.msg
+        assert "IMMEDIATE" in message.hint
+        assert "WAL" in message.hint
+    assert ids(run_checks(tags=["compatibility"])) == ids(found)
+
+
+def test_requests_are_checked_where_there_are_codes(settings, connect):
+    connect("sqlite", atomic=True)
+    settings.DATABASE_ROUTERS = [Nowhere()]
+    assert check_transactions(None) == []
+
+
 @pytest.mark.django_db
 @pytest.mark.usefixtures("case_sensitive")
 def test_databases_that_confuse_cases_are_warned_of():
@@ -241,10 +413,6 @@ def test_databases_are_checked_when_they_are_named(django_assert_num_queries, db
 def test_a_database_without_codes_is_not_checked(
     settings, django_assert_num_queries, db
 ):
-    class Nowhere:
-        def allow_migrate(self, db, app_label, **hints):
-            return False
-
     settings.DATABASE_ROUTERS = [Nowhere()]
     with django_assert_num_queries(0):
         assert check_collation(None, databases=["default"]) == []

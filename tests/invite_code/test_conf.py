@@ -13,6 +13,11 @@ from invite_code.conf import conf
         ("INVITE_CODE_LENGTH", 16, 20),
         ("INVITE_CODE_CHECK_SYMBOL", True, False),
         ("INVITE_CODE_GROUP_SIZE", 4, 0),
+        ("INVITE_CODE_HOLD_SECONDS", 900, 60),
+        ("INVITE_CODE_CLIENT_LIMIT", "20/hour", ""),
+        ("INVITE_CODE_TOTAL_LIMIT", "2000/hour", "5/second"),
+        ("INVITE_CODE_TRUSTED_PROXIES", 0, 1),
+        ("INVITE_CODE_CACHE", "default", "counting"),
     ],
 )
 def test_a_setting_has_a_default_and_is_read_anew_each_time(
