@@ -59,6 +59,18 @@ TEMPLATES = [
 ]
 
 
+#: For a site where people sign up at the same time. With the write-ahead log, some read
+#: while one writes. With NORMAL, a commit does not wait for the disk: a power cut may
+#: take back the last ones, but never breaks the file. With IMMEDIATE, a transaction
+#: waits for its turn where it begins: one that has read before it writes is not allowed
+#: to wait, and would fail at once with "database is locked".
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+}
+
+
 def database(vendor: str, name: str | None = None) -> dict[str, Any]:
     """Return the connection settings of one database.
 
@@ -74,6 +86,7 @@ def database(vendor: str, name: str | None = None) -> dict[str, Any]:
         "sqlite": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": name or BASE_DIR / "db.sqlite3",
+            "OPTIONS": dict(SQLITE_OPTIONS),
         },
         "postgresql": {
             "ENGINE": "django.db.backends.postgresql",
@@ -99,6 +112,10 @@ DATABASES = {
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -4,6 +4,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q
+from django.urls import reverse
 from django.utils.crypto import get_random_string
 
 from invite_code.conf import conf
@@ -16,6 +18,16 @@ ADDRESS = "127.0.0.1:8000"
 
 #: The account that may enter the admin.
 USERNAME = "demo"
+
+#: Codes that let in anybody, now and later.
+UNUSED = Q(
+    uses=0,
+    email="",
+    valid_from=None,
+    expires_at=None,
+    revoked_at=None,
+    batch__revoked_at=None,
+)
 
 NEXT = """
 Try next
@@ -52,6 +64,8 @@ class Command(BaseCommand):
             self.show_account()
             self.show_signals()
             self.stdout.write(NEXT)
+            if serve:
+                self.show_sign_up(serve)
         if serve:
             call_command("runserver", serve)
 
@@ -101,6 +115,20 @@ class Command(BaseCommand):
         if any(exercise.problems for exercise in exercises):
             raise CommandError(summary)
         self.stdout.write("\n" + self.style.SUCCESS(summary))
+
+    def show_sign_up(self, address: str) -> None:
+        """Say where to sign up, and with which code.
+
+        Args:
+            address: where the server will listen, as ``runserver`` takes it.
+        """
+        unused = InviteCode.objects.filter(UNUSED).order_by("pk").first()
+        if unused is None:
+            return
+        host, _, port = address.rpartition(":")
+        page = f"http://{host or '127.0.0.1'}:{port}{reverse('invite_code:signup')}"
+        code = conf.code_format.display(unused.code)
+        self.stdout.write(f"\nSign up at {page}\nwith the code {code}.\n\n")
 
     def heading(self, text: str) -> None:
         """Write a heading."""

@@ -1,9 +1,15 @@
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from example_project.management.commands import demo
+from invite_code.conf import conf
 from invite_code.models import InviteBatch, InviteCode
+from tests.factories import InviteCodeFactory
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -85,6 +91,43 @@ def test_signal_that_does_not_come_is_an_error(monkeypatch):
 def test_serve_starts_the_server(served):
     call_command("demo", serve="127.0.0.1:1")
     assert served == ["127.0.0.1:1"]
+
+
+@pytest.mark.usefixtures("without_signals")
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "1"])
+def test_serve_shows_a_code_to_sign_up_with(
+    address, empty, served, settings, capsys, client
+):
+    settings.INVITE_CODE_SEED_COUNT = 0
+    first = InviteCodeFactory(max_uses=2)
+    call_command("demo", serve=address)
+    shown = capsys.readouterr().out.partition("Sign up at http://127.0.0.1:1")[2]
+    page, code = shown.split("\nwith the code ")
+    assert conf.code_format.normalize(code[:19]) == first.code
+    form = {"username": "ada", "password1": "correct horse", "invite_code": code[:19]}
+    response = client.post(page, form | {"password2": "correct horse"})
+    assert response.status_code == 302
+
+
+@pytest.mark.usefixtures("without_signals")
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"uses": 1},
+        {"revoked_at": NOW},
+        {"expires_at": NOW},
+        {"valid_from": NOW},
+        {"email": "ada@example.com"},
+        {"batch__revoked_at": NOW},
+    ],
+)
+def test_serve_shows_no_code_that_may_be_refused(
+    spoilt, empty, served, settings, capsys
+):
+    settings.INVITE_CODE_SEED_COUNT = 0
+    InviteCodeFactory(**spoilt)
+    call_command("demo", serve="127.0.0.1:1")
+    assert "with the code" not in capsys.readouterr().out
 
 
 def test_reloaded_server_does_not_demonstrate_again(served, monkeypatch, capsys):
