@@ -113,7 +113,7 @@ class CodeFormat:
         size = self.group_size or self.length
         return "-".join(code[i : i + size] for i in range(0, len(code), size))
 
-    def normalize(self, text: str) -> str:
+    def normalize(self, text: object) -> str:
         """Return the code that `text` spells, as it is stored.
 
         Takes either case, separators anywhere, full-width forms, and look-alikes
@@ -122,14 +122,16 @@ class CodeFormat:
         Raises:
             Malformed: no code is spelled so. Nothing but `text` was looked at.
         """
+        if not isinstance(text, str):
+            raise Malformed("A code is a text.")
         if len(text) > 4 * self.length:
             raise Malformed("This is too long for a code.")
         code = text.translate(self._spellings)
-        if not set(code) <= set(self.alphabet):
+        if not set(code) <= self._values.keys():
             raise Malformed("This has a symbol that no code has.")
         if len(code) != self.length:
             raise Malformed(f"A code has {self.length} symbols.")
-        if self.check_symbol and any(_damm(self._columns(code))):
+        if self.check_symbol and self._check(code):
             raise Malformed("The symbols do not fit together: one is mistyped.")
         return code
 
@@ -143,8 +145,16 @@ class CodeFormat:
             values += block.translate(self._remainders, surplus)
         return values
 
-    def _columns(self, code: str) -> list[bytes]:
-        return [bytes([self.alphabet.index(symbol)]) for symbol in code]
+    def _check(self, code: str) -> int:
+        """Return the state of the check after a code, as ``_damm()`` does of many."""
+        state = 0
+        for symbol in code:
+            state = DOUBLE[state] ^ self._values[symbol]
+        return state
+
+    @cached_property
+    def _values(self) -> dict[str, int]:
+        return {symbol: value for value, symbol in enumerate(self.alphabet)}
 
     @cached_property
     def _remainders(self) -> bytes:

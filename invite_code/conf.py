@@ -1,9 +1,11 @@
 """The settings of this app; no other module reads ``INVITE_CODE_*``."""
 
-from functools import lru_cache
-from typing import cast
+from functools import cached_property, lru_cache
+from typing import Any, cast
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from invite_code import codes
 
@@ -69,9 +71,12 @@ class Settings:
         """Which cache counts the refused codes: "default"."""
         return cast(str, getattr(settings, "INVITE_CODE_CACHE", "default"))
 
-    @property
+    @cached_property
     def code_format(self) -> codes.CodeFormat:
-        """The form of codes that the settings ask for.
+        """The form of codes that the settings ask for, kept until one is changed.
+
+        Each code typed needs it, and four settings that are not set take as long to
+        read as a statement takes to send.
 
         Raises:
             ValueError: no code can have this form.
@@ -84,7 +89,14 @@ class Settings:
         )
 
 
-# A form keeps its tables; making them anew for each code typed would be a waste.
+# A form keeps its tables; making them anew for each change would be a waste.
 _code_format = lru_cache(codes.CodeFormat)
 
 conf = Settings()
+
+
+@receiver(setting_changed, dispatch_uid="invite_code.forget_code_format")
+def forget_code_format(*, setting: str, **kwargs: Any) -> None:
+    """Read the form of codes anew when a test has changed a setting."""
+    if setting.startswith(PREFIX):
+        vars(conf).pop("code_format", None)

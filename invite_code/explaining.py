@@ -1,6 +1,6 @@
 """What is to be said about a code, and why it would be refused: for staff."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,7 @@ class Explanation:
         refusal: what redeeming it now would raise; None if it would be redeemed.
     """
 
-    code: str
+    code: str = field(repr=False)
     stored: InviteCode | None
     live_holds: int
     refusal: Refused | None
@@ -72,7 +72,7 @@ def explain(
     found = codes.filter(code=normalized).select_related("batch")
     stored = with_live_holds(found, now, key).first()
     if stored is None:
-        return Explanation(normalized, None, 0, Unknown("There is no such code."))
+        return Explanation(normalized, None, 0, Unknown(_("There is no such code.")))
     refusal = _refusal(stored, stored.live_holds, email, now)
     return Explanation(normalized, stored, stored.live_holds, refusal)
 
@@ -140,17 +140,17 @@ def _refusal(
 ) -> Refused | None:
     """Return the one reason to refuse a code: the first that holds."""
     if stored.revoked_at:
-        return Revoked("The code is revoked.")
+        return Revoked(_("The code is revoked."))
     if stored.batch.revoked_at:
-        return Revoked("Its batch is revoked.")
+        return Revoked(_("Its batch is revoked."))
     if stored.valid_from and now < stored.valid_from:
-        return NotYetValid(f"It is not valid before {stored.valid_from}.")
+        return NotYetValid(_("It is not valid yet."))
     if stored.expires_at and stored.expires_at <= now:
-        return Expired(f"It expired at {stored.expires_at}.")
+        return Expired(_("It has expired."))
     if email is not None and stored.email and stored.email != email.lower():
-        return WrongEmail("It is for another e-mail address.")
+        return WrongEmail(_("It is for another e-mail address."))
     if stored.max_uses is None or stored.uses + live_holds < stored.max_uses:
         return None
     if stored.uses < stored.max_uses:
-        return Exhausted("What is left of its uses is kept by holds.")
-    return Exhausted("All its uses are made.")
+        return Exhausted(_("What is left of its uses is kept by holds."))
+    return Exhausted(_("All its uses are made."))

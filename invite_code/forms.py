@@ -87,6 +87,8 @@ class JudgingForm(forms.Form):
         """Keep the request, and pass on the rest."""
         super().__init__(*args, **kwargs)
         self.request = request
+        #: Who a use is kept for, if it is not the session.
+        self.key = secrets.token_hex(16)
         #: Seconds until it is worth another try, if too many codes were tried.
         self.retry_after: int | None = None
 
@@ -95,7 +97,7 @@ class JudgingForm(forms.Form):
         with self.telling():
             super().full_clean()
             if self.is_bound and not self.errors:
-                self.judge(self.cleaned_data["invite_code"])
+                self.judge(self.cleaned_data.get("invite_code", ""))
 
     def judge(self, code: str) -> None:
         """Keep a use of the code for the visitor; raise an error if it is refused."""
@@ -140,18 +142,22 @@ class InviteCodeFormMixin(JudgingForm):
     """Put a code in front of any form that makes a user.
 
     A valid form has a use kept for it, by a hold that ends by itself, and ``save()``
-    redeems it. Put this class before the others.
+    redeems it. Put this class before the others. It saves the user itself: what their
+    ``save()`` does for ``commit=True`` alone belongs into ``_save_m2m()``, or into a
+    receiver.
     """
 
     hold: Hold | None = None
 
     def judge(self, code: str) -> None:
         """Keep a use for as long as it takes to save the form."""
-        user: AbstractBaseUser = self.instance  # type: ignore[attr-defined]  # of a ModelForm
+        user = self.instance  # type: ignore[attr-defined]  # of a ModelForm
         email = getattr(user, user.get_email_field_name(), None) or ""
-        key = (self.request and gate.session_key(self.request)) or secrets.token_hex(16)
+        own = gate.session_key(self.request) if self.request else ""
         with limited(self.request) if self.request else nullcontext():
-            self.hold = redemption.hold(code, key, FORM_TTL, email=email)
+            self.hold = redemption.hold(code, own or self.key, FORM_TTL, email=email)
+        if own and self.request:  # It took the place of the one that opened the gate.
+            gate.remember(self.request, self.hold)
 
     def save(self, commit: bool = True) -> AbstractBaseUser:
         """Save the user and redeem the code: both, or neither.
@@ -166,12 +172,10 @@ class InviteCodeFormMixin(JudgingForm):
         # Outside the transaction: hashing a password takes longer than all the rest.
         user: AbstractBaseUser = super().save(commit=False)  # type: ignore[misc]
         if commit:
-            pk = user.pk
-            work = partial(self._save_and_redeem, user, pk)
+            work = partial(self._save_and_redeem, user, user.pk)
             try:
                 retry(work, using=router.db_for_write(InviteCode))
             except Exception:
-                user.pk, user._state.adding = pk, True
                 self._release()
                 raise
         return user
@@ -201,10 +205,13 @@ class InviteCodeFormMixin(JudgingForm):
         return None
 
     def _save_and_redeem(self, user: AbstractBaseUser, pk: Any) -> None:
-        user.pk, user._state.adding = pk, True  # As before a try that was undone.
-        user.save()
-        self.save_m2m()  # type: ignore[attr-defined]  # of a ModelForm
-        self.redeem(user)
+        try:
+            user.save()
+            self.save_m2m()  # type: ignore[attr-defined]  # of a ModelForm
+            self.redeem(user)
+        except Exception:
+            user.pk, user._state.adding = pk, True  # What was saved is undone.
+            raise
 
     def _release(self) -> None:
         # It frees itself anyway, and the error that was first is the one to tell.

@@ -7,10 +7,11 @@ All doors ask the same question, ``is_open()``, and all end the same way, by
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial, wraps
+from functools import partial, update_wrapper, wraps
 from typing import Any
 from urllib.parse import urlencode
 
+from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -49,10 +50,20 @@ def admit(request: HttpRequest, code: str) -> Hold:
     key = session_key(request) or secrets.token_hex(16)
     with limited(request):
         kept = redemption.hold(code, key, ttl)
-    request.session[SESSION_KEY] = {"pk": kept.pk, "key": key}
+    remember(request, kept)
     if earlier:
         redemption.release(earlier)
     return kept
+
+
+def remember(request: HttpRequest, kept: Hold) -> None:
+    """Let a session have a hold, which opens the gate for it.
+
+    Args:
+        request: what the visitor sent.
+        kept: the hold.
+    """
+    request.session[SESSION_KEY] = {"pk": kept.pk, "key": kept.key}
 
 
 def session_key(request: HttpRequest) -> str:
@@ -128,8 +139,14 @@ def consume(request: HttpRequest, user: AbstractBaseUser) -> Redemption:
 def required(view: View) -> View:
     """Send who has not shown a code to the page that asks for one, and back again.
 
-    For a view that signs users up; it calls ``consume()`` when it has made one.
+    For a view that signs users up; it calls ``consume()`` when it has made one. An
+    async view asks ``is_open()`` itself, by ``sync_to_async``.
+
+    Raises:
+        TypeError: the view is async.
     """
+    if iscoroutinefunction(view):
+        raise TypeError("gate.required is for views that are not async.")
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -147,10 +164,7 @@ def unchecked(view: View) -> View:
     For one that is open on purpose, is gated in a way the check cannot see, or signs
     nobody up.
     """
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return view(request, *args, **kwargs)
-
-    wrapped.invite_code_gated = True  # type: ignore[attr-defined]  # for the check
-    return wrapped
+    # Neither a function, which would hide that a view is async, nor the view itself.
+    marked = update_wrapper(partial(view), view)
+    marked.invite_code_gated = True  # type: ignore[attr-defined]  # for the check
+    return marked

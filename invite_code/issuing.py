@@ -134,13 +134,18 @@ def _insert_chunk(
             with transaction.atomic(using=stored.db):
                 return insert(sorted(codes))
         except IntegrityError:
-            codes = _draw_free(code_format, size, stored)
+            codes = draw_free(code_format, size, stored)
     insert(sorted(codes))
 
 
-def _draw_free(
+def draw_free(
     code_format: CodeFormat, size: int, stored: QuerySet[InviteCode]
 ) -> set[str]:
+    """Return `size` different codes that are not stored.
+
+    Raises:
+        CodesExhausted: hardly one is left.
+    """
     codes: set[str] = set()
     fruitless = 0
     while len(codes) < size:

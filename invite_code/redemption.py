@@ -3,12 +3,11 @@
 The database is the judge. The first statement of each transaction is an ``UPDATE``
 with all conditions in its ``WHERE``: it finds the code usable and locks it, or it finds
 no row. A statement that waited for that lock sees the code as it is then, but other
-tables as they were before it waited; so what stands in them is asked once more, by the
-``INSERT`` that follows.
+tables as they were before it waited; so the ``INSERT`` that follows asks those.
 """
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, NoReturn
 
@@ -25,28 +24,35 @@ from invite_code.models import Hold, InviteBatch, InviteCode, Redemption
 from invite_code.retrying import retry
 from invite_code.signals import invite_code_redeemed, invite_code_refused
 
-#: What other tables say: the batch is not revoked, and a use is left beside those made
-#: and those kept for others. ``taken`` is how many this transaction has made.
-FREE = """
-    NOT EXISTS (
-        SELECT 1 FROM "InviteBatch"
+BATCH_IS_NOT_REVOKED = """
+    (
+        SELECT "InviteBatch"."revoked_at" FROM "InviteBatch"
         WHERE "InviteBatch"."id" = "InviteCode"."batch_id"
-            AND "InviteBatch"."revoked_at" IS NOT NULL
-    )
-    AND ("max_uses" IS NULL OR "max_uses" > "uses" - %(taken)s + (
-        SELECT COUNT(*) FROM "Hold"
-        WHERE "Hold"."code_id" = "InviteCode"."id"
-            AND "Hold"."expires_at" > %(now)s AND "Hold"."key" <> %(key)s
-    ))
+    ) IS NULL
 """
 
+#: Holds are left out: who redeems one while this waits would be seen twice, by the use
+#: just made and by the hold of before.
 USABLE = f"""
     "code" = %(code)s
     AND "revoked_at" IS NULL
     AND ("valid_from" IS NULL OR "valid_from" <= %(now)s)
     AND ("expires_at" IS NULL OR "expires_at" > %(now)s)
     AND ("email" = '' OR "email" = %(email)s OR %(email)s IS NULL)
-    AND {FREE}
+    AND ("max_uses" IS NULL OR "max_uses" > "uses")
+    AND {BATCH_IS_NOT_REVOKED}
+"""
+
+#: What other tables say of a code that is locked: a use is left beside those made, of
+#: which ``taken`` by this transaction, and those kept for others.
+FREE = f"""
+    "code" = %(code)s
+    AND {BATCH_IS_NOT_REVOKED}
+    AND ("max_uses" IS NULL OR "max_uses" > "uses" - %(taken)s + (
+        SELECT COUNT(*) FROM "Hold"
+        WHERE "Hold"."code_id" = "InviteCode"."id"
+            AND "Hold"."expires_at" > %(now)s AND "Hold"."key" <> %(key)s
+    ))
 """
 
 #: Make a use, if there is one to make.
@@ -58,15 +64,16 @@ LOCK = f'UPDATE "InviteCode" SET "uses" = "uses" WHERE {USABLE}'
 RECORD = f"""
     INSERT INTO "Redemption"
         ("code_id", "user_id", "user_pk", "username", "redeemed_at")
-    SELECT "InviteCode"."id", %(user_id)s, %(user_pk)s, %(username)s, %(redeemed_at)s
-    FROM "InviteCode" WHERE "code" = %(code)s AND {FREE}
+    SELECT "InviteCode"."id",
+        %(new_user_id)s, %(new_user_pk)s, %(new_username)s, %(new_redeemed_at)s
+    FROM "InviteCode" WHERE {FREE}
     RETURNING "id", "code_id"
 """
 
 KEEP = f"""
     INSERT INTO "Hold" ("code_id", "key", "expires_at", "created_at")
-    SELECT "InviteCode"."id", %(key)s, %(expires_at)s, %(created_at)s
-    FROM "InviteCode" WHERE "code" = %(code)s AND {FREE}
+    SELECT "InviteCode"."id", %(new_key)s, %(new_expires_at)s, %(new_created_at)s
+    FROM "InviteCode" WHERE {FREE}
     RETURNING "id", "code_id"
 """
 
@@ -103,25 +110,25 @@ def redeem(
         OperationalError: other transactions were quicker, again and again; within a
             transaction of the caller, once.
     """
-    if user is not None and user._state.adding:
+    if user is not None and (user.pk is None or user._state.adding):
         raise ValueError("Save the user first, in the same transaction.")
     using = using or router.db_for_write(InviteCode)
     redemption = Redemption(
         user=user,  # type: ignore[misc]  # any user model
         user_pk="" if user is None else str(user.pk),
-        username="" if user is None else user.get_username()[:254],
-        redeemed_at=timezone.now(),
+        username="" if user is None else str(user.get_username() or "")[:254],
     )
     values: dict[str, Any] = {
         "code": conf.code_format.normalize(code),
         "key": "" if hold is None else hold.key,
         "email": _email(user),
-        "now": connections[using].ops.adapt_datetimefield_value(redemption.redeemed_at),
     }
     try:
         retry(partial(_redeem, redemption, values, using, hold), using=using)
     except (Exhausted, IntegrityError) as error:
         if earlier := _earlier(user, values["code"], using):
+            if hold is not None:
+                release(hold)
             return earlier
         if isinstance(error, IntegrityError):
             raise  # Another constraint than that of one use of a code by a user.
@@ -160,16 +167,14 @@ def hold(
     if not 1 <= len(key) <= 64 or ttl <= timedelta(0):
         raise ValueError("A hold takes a key of 1 to 64 characters, and some time.")
     using = using or router.db_for_write(InviteCode)
-    now = timezone.now()
-    kept = Hold(key=key, expires_at=now + ttl, created_at=now)
+    kept = Hold(key=key)
     values = {
         "code": conf.code_format.normalize(code),
         "key": key,
         "email": None if email is None else email.lower(),
-        "now": connections[using].ops.adapt_datetimefield_value(now),
     }
     try:
-        retry(partial(_hold, kept, values, using), using=using)
+        retry(partial(_hold, kept, values, using, ttl), using=using)
     except Exhausted:
         _refuse(values, using)
     return kept
@@ -217,24 +222,34 @@ def _redeem(
     redemption: Redemption, values: dict[str, Any], using: str, hold: Hold | None
 ) -> None:
     with connections[using].cursor() as cursor:
-        _take(cursor, TAKE, values)
+        redemption.redeemed_at = _take(cursor, TAKE, values)
         _insert(cursor, RECORD, {**values, "taken": 1}, redemption)
         if hold is not None:
-            cursor.execute(_in_dialect(CLEAR, using), values)
+            cursor.execute(in_dialect(CLEAR, using), values)
 
 
-def _hold(kept: Hold, values: dict[str, Any], using: str) -> None:
+def _hold(kept: Hold, values: dict[str, Any], using: str, ttl: timedelta) -> None:
     with connections[using].cursor() as cursor:
-        _take(cursor, LOCK, values)
-        cursor.execute(_in_dialect(CLEAR, using), values)
+        kept.created_at = _take(cursor, LOCK, values)
+        kept.expires_at = kept.created_at + ttl
+        cursor.execute(in_dialect(CLEAR, using), values)
         _insert(cursor, KEEP, {**values, "taken": 0}, kept)
 
 
-def _take(cursor: CursorWrapper, sql: str, values: dict[str, Any]) -> None:
-    """Execute what changes the code if it is usable; raise ``Exhausted`` if not."""
-    cursor.execute(_in_dialect(sql, cursor.db.alias), {**values, "taken": 0})
+def _take(cursor: CursorWrapper, sql: str, values: dict[str, Any]) -> datetime:
+    """Execute what locks the code if it is usable; raise ``Exhausted`` if not.
+
+    Return the time at which it was locked, and put it into `values`. Who waited for
+    the lock must not look at holds with an older clock than who was let in before.
+    """
+    clock = cursor.db.ops.adapt_datetimefield_value
+    values["now"] = clock(timezone.now())
+    cursor.execute(in_dialect(sql, cursor.db.alias), values)
     if not cursor.rowcount:
         raise Exhausted
+    now = timezone.now()
+    values["now"] = clock(now)
+    return now
 
 
 def _insert(
@@ -244,8 +259,8 @@ def _insert(
     connection = cursor.db
     for field in row._meta.concrete_fields:
         value = getattr(row, field.attname)
-        values[field.attname] = field.get_db_prep_save(value, connection)
-    cursor.execute(_in_dialect(sql, connection.alias), values)
+        values[f"new_{field.attname}"] = field.get_db_prep_save(value, connection)
+    cursor.execute(in_dialect(sql, connection.alias), values)
     if connection.features.can_return_columns_from_insert:
         ids = cursor.fetchone()
     else:
@@ -264,7 +279,7 @@ def _last_ids(cursor: CursorWrapper, row: Redemption | Hold) -> tuple[int, int]:
 
 
 @lru_cache
-def _in_dialect(sql: str, using: str) -> str:
+def in_dialect(sql: str, using: str) -> str:
     """Return a statement with the names of tables, and quotes, that a database has."""
     connection = connections[using]
     models = (InviteBatch, InviteCode, Redemption, Hold)
@@ -296,8 +311,8 @@ def _earlier(user: AbstractBaseUser | None, code: str, using: str) -> Redemption
 def _refuse(values: dict[str, Any], using: str) -> NoReturn:
     """Say why a code was refused.
 
-    The verdict stands. Where the transaction sees the past, or the code was changed
-    since, a look at it finds no reason: then somebody else was quicker.
+    The verdict stands. Where the transaction sees the past, or the code was
+    changed since, a look at it finds no reason: then somebody else was quicker.
     """
     explanation = explain(
         values["code"], email=values["email"], key=values["key"], using=using

@@ -3,27 +3,30 @@
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from django.db import OperationalError, connections, transaction
 
 T = TypeVar("T")
 
-#: How often to try in all. With 64 clients after one code at SERIALIZABLE, where all
-#: who waited for a row lose, the pauses below part them long before the last try.
-ATTEMPTS = 12
+#: How often to try in all, and for how many seconds to begin another try. With 64
+#: clients after one code at SERIALIZABLE, where all who met but one lose, the pauses
+#: below part them before. Who waits for a lock at each try should not wait that often.
+ATTEMPTS, PATIENCE = 40, 60
 
 #: Seconds of the longest pause after the first try; it doubles from try to try, up to
 #: the second one.
-FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.64
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1.28
 
 #: A serialization failure and a deadlock.
 #: Source: PostgreSQL, appendix "PostgreSQL Error Codes", class 40.
 SQLSTATES = {"40001", "40P01"}
 
-#: ER_CHECKREAD, ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK.
+#: ER_CHECKREAD, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, and ER_AUTOINC_READ_FAILED,
+#: which says that an ``INSERT`` was in a deadlock while it waited for its number.
 #: Source: MariaDB, "MariaDB Error Codes".
-MYSQL_ERRORS = {1020, 1205, 1213}
+MYSQL_ERRORS = {1020, 1205, 1213, 1467}
 
 #: SQLITE_BUSY and SQLITE_LOCKED; what an extended code has above its low byte says
 #: more of the same. Source: SQLite, "Result and Error Codes".
@@ -44,15 +47,21 @@ def retry(work: Callable[[], T], *, using: str) -> T:
         OperationalError: the last try lost too; ``is_contention()`` tells.
     """
     outermost = connections[using].get_autocommit()
+    deadline = time.monotonic() + PATIENCE
     for attempt in range(ATTEMPTS if outermost else 1):
         if attempt:
-            longest = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
+            longest = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)
             time.sleep(random.uniform(0, longest))
+        committed: list[bool] = []
         try:
             with transaction.atomic(using=using):
+                # What is done after the commit may fail too: that is no reason to
+                # do the work twice.
+                transaction.on_commit(partial(committed.append, True), using=using)
                 return work()
         except OperationalError as error:
-            if not is_contention(error):
+            late = committed or time.monotonic() > deadline
+            if late or not is_contention(error):
                 raise
             lost = error
     raise lost
@@ -62,8 +71,10 @@ def is_contention(error: OperationalError) -> bool:
     """Return whether an error says no more than that others were quicker."""
     cause = error.__cause__
     first = cause.args[0] if cause and cause.args else None
+    # The second name is that of psycopg2.
+    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     return (
-        getattr(cause, "sqlstate", None) in SQLSTATES
+        sqlstate in SQLSTATES
         or getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_ERRORS
         or (isinstance(first, int) and first in MYSQL_ERRORS)
     )

@@ -4,15 +4,17 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from django.dispatch import Signal
 
-from invite_code.signals import invite_codes_issued
+from invite_code import signals as invite_code
 from signals_demo import catalog
 
 
 def connected() -> set[str]:
     """Return the names of the living receivers of all signals, with their signals."""
     signals = {signal.name: signal.load() for signal in catalog.signals()}
-    signals["invite_codes_issued"] = invite_codes_issued
+    names_in_app = vars(invite_code).items()
+    signals |= {name: own for name, own in names_in_app if type(own) is Signal}
     names = set()
     for name, signal in signals.items():
         for _, receiver, *_ in signal.receivers:

@@ -1,7 +1,10 @@
 """Factories of the objects the tests need."""
 
+from datetime import timedelta
+
 import factory
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from invite_code import models as invite_code
 from invite_code.codes import CodeFormat
@@ -48,6 +51,14 @@ class InviteBatchFactory(factory.django.DjangoModelFactory):
 class InviteCodeFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = invite_code.InviteCode
+        skip_postgeneration_save = True
+
+    class Params:
+        held = factory.Trait(  # by somebody else, for an hour
+            hold=factory.RelatedFactory(
+                "tests.factories.HoldFactory", factory_related_name="code"
+            )
+        )
 
     batch = factory.SubFactory(InviteBatchFactory)
     code = factory.LazyFunction(lambda: CodeFormat().generate(1)[0])
@@ -59,3 +70,12 @@ class RedemptionFactory(factory.django.DjangoModelFactory):
 
     code = factory.SubFactory(InviteCodeFactory)
     user = factory.SubFactory(UserFactory)
+
+
+class HoldFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = invite_code.Hold
+
+    code = factory.SubFactory(InviteCodeFactory)
+    key = factory.Sequence("session {}".format)
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=1))

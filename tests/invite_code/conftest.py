@@ -1,11 +1,18 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import deepcopy
 
 import pytest
 from django.core.management import call_command
 from django.db import connections
 from django.db.models.signals import post_migrate
+from django.test.utils import CaptureQueriesContext
 
-from invite_code.signals import invite_codes_issued
+from invite_code.signals import (
+    invite_code_redeemed,
+    invite_code_refused,
+    invite_codes_issued,
+)
 
 
 @pytest.fixture
@@ -66,3 +73,60 @@ def issued():
     invite_codes_issued.connect(receiver)
     yield sent
     invite_codes_issued.disconnect(receiver)
+
+
+@contextmanager
+def heard(signal):
+    """Yield what is sent with a signal meanwhile."""
+    sent = []
+
+    def receiver(**kwargs):
+        sent.append(kwargs)
+
+    signal.connect(receiver)
+    yield sent
+    signal.disconnect(receiver)
+
+
+@pytest.fixture
+def redeemed():
+    """What was sent with invite_code_redeemed since the test began."""
+    with heard(invite_code_redeemed) as sent:
+        yield sent
+
+
+@pytest.fixture
+def refused():
+    """What was sent with invite_code_refused since the test began."""
+    with heard(invite_code_refused) as sent:
+        yield sent
+
+
+@pytest.fixture
+def statements():
+    """A context manager that yields the statements sent, but those of transactions."""
+
+    @contextmanager
+    def capture(using="default"):
+        sent = []
+        with CaptureQueriesContext(connections[using]) as queries:
+            yield sent
+        words = ("SELECT", "INSERT", "UPDATE", "DELETE")
+        stripped = (query["sql"].strip() for query in queries)
+        sent += [sql for sql in stripped if sql.startswith(words)]
+
+    return capture
+
+
+@pytest.fixture
+def threads(seeded_database):
+    """A function that runs another in a thread of its own, and returns its future."""
+
+    def run(function):
+        try:
+            return function()
+        finally:
+            connections[seeded_database].close()
+
+    with ThreadPoolExecutor(16) as pool:
+        yield lambda function: pool.submit(run, function)

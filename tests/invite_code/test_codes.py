@@ -388,3 +388,9 @@ def test_a_format_at_the_border_of_the_possible_works(arguments):
 def test_codes_need_no_django():
     program = "import sys, invite_code.codes; sys.exit('django' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("value", [None, 5, b"0" * 16, ["0"] * 16, {}])
+def test_what_is_no_text_is_no_code(value):
+    with pytest.raises(Malformed, match="A code is a text"):
+        CodeFormat().normalize(value)

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import iscoroutinefunction
 from django.contrib.auth import login
 from django.contrib.sessions.backends.cache import SessionStore as CachedSession
 from django.contrib.sessions.backends.db import SessionStore
@@ -381,3 +382,15 @@ def test_the_new_hold_stands_where_the_old_one_cannot_be_released(
     with pytest.raises(ZeroDivisionError):
         gate.admit(request, other.code)
     assert gate.hold_of(request).code == other
+
+
+async def asynchronous(request):
+    return HttpResponse("seen")
+
+
+def test_an_async_view_can_be_unchecked_but_not_required():
+    view = gate.unchecked(asynchronous)
+    assert iscoroutinefunction(view)
+    assert view.invite_code_gated
+    with pytest.raises(TypeError, match="not async"):
+        gate.required(asynchronous)

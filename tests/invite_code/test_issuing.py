@@ -162,16 +162,16 @@ def test_a_code_drawn_twice_is_drawn_anew(monkeypatch):
 def test_the_clash_would_be_an_error(monkeypatch):
     taken = InviteCodeFactory().code
     generate_first(monkeypatch, taken, taken)
-    monkeypatch.setattr(issuing, "_draw_free", lambda *args: [taken])
+    monkeypatch.setattr(issuing, "draw_free", lambda *args: [taken])
     with pytest.raises(IntegrityError), atomic():
         issue(1)
 
 
 def test_a_code_that_is_taken_meanwhile_is_drawn_anew(monkeypatch):
     taken = InviteCodeFactory().code
-    draw_free, found_free = issuing._draw_free, iter([[taken], [taken]])
+    draw_free, found_free = issuing.draw_free, iter([[taken], [taken]])
     monkeypatch.setattr(
-        issuing, "_draw_free", lambda *args: next(found_free, None) or draw_free(*args)
+        issuing, "draw_free", lambda *args: next(found_free, None) or draw_free(*args)
     )
     generate_first(monkeypatch, taken)
     assert issue(1).codes.count() == 1

@@ -3,8 +3,12 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import ProtectedError
 
-from invite_code.models import InviteBatch, InviteCode, Redemption
+from invite_code.errors import Exhausted
+from invite_code.issuing import issue
+from invite_code.models import Hold, InviteBatch, InviteCode, Redemption
+from invite_code.redemption import redeem
 from tests.factories import (
+    HoldFactory,
     InviteBatchFactory,
     InviteCodeFactory,
     RedemptionFactory,
@@ -140,3 +144,127 @@ def test_a_batch_is_called_by_its_label_or_its_number():
     assert str(InviteBatchFactory(label="Press")) == "Press"
     batch = InviteBatchFactory(label="")
     assert str(batch) == f"Batch {batch.pk}"
+
+
+def save(code):
+    code.save()
+
+
+def create_in_bulk(code):
+    InviteCode.objects.bulk_create([code])
+
+
+def update_in_bulk(code):
+    email, code.email = code.email, ""
+    code.save()
+    code.email = email
+    InviteCode.objects.bulk_update([code], ["email"])
+
+
+def update(code):
+    email, code.email = code.email, ""
+    code.save()
+    InviteCode.objects.filter(pk=code.pk).update(email=email)
+
+
+@pytest.mark.parametrize("write", [save, create_in_bulk, update_in_bulk, update])
+def test_an_address_is_stored_in_lower_case_however_it_is_written(write):
+    code = InviteCodeFactory.build(batch=InviteBatchFactory(), email="JÖE@Example.COM")
+    write(code)
+    stored = InviteCode.objects.get(code=code.code)
+    assert stored.email == "jöe@example.com"
+
+
+def test_the_address_of_issued_codes_is_stored_in_lower_case():
+    batch = issue(2, email="Joe@Example.COM")
+    emails = InviteCode.objects.filter(batch=batch).values_list("email", flat=True)
+    assert list(emails) == ["joe@example.com"] * 2
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        {"email": "JOE@example.com"},
+        {"email__in": ["Joe@Example.com"]},
+        {"email__startswith": "joe@"},
+    ],
+    ids=str,
+)
+def test_an_address_is_found_in_any_case(lookup):
+    code = InviteCodeFactory(email="Joe@example.com")
+    assert list(InviteCode.objects.filter(**lookup)) == [code]
+
+
+@pytest.mark.parametrize("email", ["joe", "joe@", "joe@example.com, ann@example.com"])
+def test_what_is_no_address_is_not_valid(email):
+    code = InviteCodeFactory.build(batch=InviteBatchFactory(), email=email)
+    with pytest.raises(ValidationError, match="email"):
+        code.full_clean()
+
+
+def test_a_key_holds_a_code_once():
+    hold = HoldFactory()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        HoldFactory(code=hold.code, key=hold.key)
+    HoldFactory(code=hold.code)
+    HoldFactory(key=hold.key)
+    assert Hold.objects.count() == 3
+
+
+def test_a_hold_goes_with_its_code():
+    hold = HoldFactory()
+    hold.code.delete()
+    assert not Hold.objects.exists()
+
+
+def test_anybody_without_an_account_may_redeem_a_code():
+    code = InviteCodeFactory()
+    RedemptionFactory.create_batch(2, code=code, user=None)
+    assert code.redemptions.count() == 2
+
+
+def test_a_redemption_still_says_whose_it_was_when_the_user_is_deleted():
+    user = UserFactory(username="joe")
+    pk = str(user.pk)
+    code = InviteCodeFactory()
+    redemption = redeem(code.code, user)
+    user.delete()
+    redemption.refresh_from_db()
+    assert redemption.user is None
+    assert (redemption.user_pk, redemption.username) == (pk, "joe")
+    code.refresh_from_db()
+    assert code.uses == 1
+    with pytest.raises(Exhausted):
+        redeem(code.code, UserFactory())
+
+
+def delete_it(code):
+    code.delete()
+
+
+def delete_all(code):
+    InviteCode.objects.filter(pk=code.pk).delete()
+
+
+def delete_batch(code):
+    code.batch.delete()
+
+
+@pytest.mark.parametrize("delete", [delete_it, delete_all, delete_batch])
+def test_a_redeemed_code_cannot_be_deleted_into_being_unused(delete):
+    code = InviteCodeFactory()
+    redeem(code.code, None)
+    with pytest.raises(ProtectedError):
+        delete(code)
+    with pytest.raises(Exhausted):
+        redeem(code.code, None)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        InviteCodeFactory(code=code.code)  # Nor made anew.
+
+
+@pytest.mark.parametrize("text", [str, repr, "{}".format])
+def test_no_text_about_a_hold_holds_the_code_or_the_key(text):
+    hold = HoldFactory(key="secret of a session")
+    assert hold.code.code not in text(hold)
+    assert "secret" not in text(hold)
+    assert str(hold.pk) in text(hold)

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -9,11 +11,21 @@ from django.db.models.signals import post_migrate
 from django.db.transaction import atomic
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from invite_code import seeding
-from invite_code.models import InviteBatch, InviteCode
+from invite_code import errors, seeding
+from invite_code.codes import CodeFormat
+from invite_code.models import InviteBatch, InviteCode, Redemption
+from invite_code.redemption import hold, redeem
 from invite_code.seeding import seed
-from invite_code.signals import seed_invite_codes
+from invite_code.signals import (
+    invite_code_redeemed,
+    invite_code_refused,
+    seed_invite_codes,
+)
+from tests.factories import InviteCodeFactory, UserFactory
+
+HOUR = timedelta(hours=1)
 
 
 def migrate(alias, *arguments, **options):
@@ -235,3 +247,125 @@ def test_receivers_of_other_apps_run_as_before(seeded_database, seed_count):
     assert counts == [seed_count, seed_count]
     types = ContentType.objects.using(seeded_database).filter(app_label="invite_code")
     assert types.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_redemption_is_told_after_its_commit(redeemed):
+    code, user = InviteCodeFactory(), UserFactory()
+    with atomic():
+        made = redeem(code.code, user)
+        assert redeemed == []
+    [sent] = redeemed
+    assert sent.pop("signal") is invite_code_redeemed
+    assert sent == {"sender": Redemption, "redemption": made, "using": "default"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_redemption_is_told_at_once_where_no_transaction_surrounds_it(redeemed):
+    redeem(InviteCodeFactory().code, UserFactory())
+    assert len(redeemed) == 1
+
+
+@pytest.mark.django_db
+def test_a_redemption_is_told_with_its_user(
+    redeemed, django_capture_on_commit_callbacks, django_assert_num_queries
+):
+    user = UserFactory()
+    with django_capture_on_commit_callbacks(execute=True):
+        redeem(InviteCodeFactory().code, user)
+    with django_assert_num_queries(0):
+        assert redeemed[0]["redemption"].user.username == user.username
+
+
+@pytest.mark.django_db
+def test_a_redemption_that_is_rolled_back_is_not_told(
+    redeemed, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        with pytest.raises(ZeroDivisionError), atomic():
+            redeem(InviteCodeFactory().code, UserFactory()) and 1 / 0
+        redeem(InviteCodeFactory().code, UserFactory())
+    assert len(redeemed) == 1
+
+
+@pytest.mark.django_db
+def test_a_redemption_is_told_once(
+    redeemed, refused, django_capture_on_commit_callbacks
+):
+    code, user = InviteCodeFactory(), UserFactory()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert redeem(code.code, user) == redeem(code.code, user)
+    assert len(redeemed) == 1
+    assert refused == []
+
+
+@pytest.fixture
+def failing_receiver(request):
+    def fail(**kwargs):
+        raise RuntimeError("This receiver always fails.")
+
+    request.param.connect(fail)
+    yield
+    request.param.disconnect(fail)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("failing_receiver", [invite_code_redeemed], indirect=True)
+def test_a_redemption_stays_whatever_its_receivers_do(
+    failing_receiver, redeemed, caplog
+):
+    redemption = redeem(InviteCodeFactory().code, UserFactory())
+    assert Redemption.objects.get() == redemption
+    assert len(redeemed) == 1
+    assert "This receiver always fails." in caplog.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("failing_receiver", [invite_code_refused], indirect=True)
+def test_a_refusal_is_the_same_whatever_its_receivers_do(
+    failing_receiver, refused, caplog
+):
+    with pytest.raises(errors.Exhausted):
+        redeem(InviteCodeFactory(uses=1).code, UserFactory())
+    assert len(refused) == 1
+    assert "This receiver always fails." in caplog.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"revoked_at": timezone.now()}, "revoked"),
+        ({"valid_from": timezone.now() + HOUR}, "not_yet_valid"),
+        ({"expires_at": timezone.now()}, "expired"),
+        ({"email": "ann@example.com"}, "wrong_email"),
+        ({"uses": 1}, "exhausted"),
+        (None, "unknown"),
+    ],
+    ids=str,
+)
+def test_a_refusal_is_told_at_once_without_the_code(values, reason, held, refused):
+    code = CodeFormat().generate(1)[0]
+    pk = None if values is None else InviteCodeFactory(code=code, **values).pk
+    with pytest.raises(errors.Refused):
+        hold(code, "key", HOUR, email="") if held else redeem(code, None)
+    [sent] = refused
+    assert code not in str(sent)
+    assert sent.pop("signal") is invite_code_refused
+    assert sent == {
+        "sender": InviteCode,
+        "reason": reason,
+        "code_id": pk,
+        "using": "default",
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ["", "no code", "0000-0000-0000-0001"])
+def test_what_is_no_code_is_not_told(text, refused):
+    with pytest.raises(errors.Malformed):
+        redeem(text, None)
+    with pytest.raises(errors.Malformed):
+        hold(text, "key", HOUR)
+    assert refused == []

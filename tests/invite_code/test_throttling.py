@@ -1,4 +1,5 @@
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier
@@ -17,7 +18,7 @@ THREADS = 64
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 REDIS = "django.core.cache.backends.redis.RedisCache"
-REDIS_SERVER = "redis://127.0.0.1:6379/11"
+REDIS_SERVER = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/11")
 
 
 class NotAtomicCache(LocMemCache):

@@ -91,8 +91,12 @@ def test_without_time_zones_moments_are_told_as_they_are(run, settings):
     [
         ({"revoked_at": LATER}, "revoked", "The code is revoked."),
         ({"batch__revoked_at": LATER}, "revoked", "Its batch is revoked."),
-        ({"valid_from": LATER}, "not_yet_valid", "It is not valid before 2099-12-31"),
-        ({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "expired", "It expired at"),
+        ({"valid_from": LATER}, "not_yet_valid", "It is not valid yet."),
+        (
+            {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)},
+            "expired",
+            "It has expired.",
+        ),
         ({"uses": 1}, "exhausted", "All its uses are made."),
     ],
 )
