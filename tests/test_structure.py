@@ -136,7 +136,7 @@ def test_migrations_are_complete():
 def test_codes_in_the_readme_are_codes():
     readme = (ROOT / "README.md").read_text()
     codes = re.findall(r"`(\w{4}-\w{4}-\w{4}-\w{4})`", readme)
-    spellings = re.findall(r'normalize\("(.*?)"\)', readme)
+    spellings = re.findall(r'redeem\("(.*?)"', readme)
     assert {CodeFormat().normalize(text) for text in codes + spellings} == {
         codes[0].replace("-", "")
     }
