@@ -77,9 +77,9 @@ def raw_driver(alias: str) -> Way:
     cursor, begin = raw_cursor(alias)
 
     def redeem_one(code: str, user: Any) -> None:
-        values = {**nobody, "code": code, "email": user.email, "new_user_id": user.pk}
-        values |= {"new_user_pk": str(user.pk), "new_username": user.username}
-        values["now"] = values["new_redeemed_at"] = now_for(alias)
+        values = {**nobody, "code": code, "email": user.email, "user_id": user.pk}
+        values |= {"user_pk": str(user.pk), "username": user.username}
+        values["now"] = now_for(alias)
         cursor.execute(begin)
         cursor.execute(take, values)
         assert cursor.rowcount == 1

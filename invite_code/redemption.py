@@ -9,7 +9,7 @@ tables as they were before it waited; so the ``INSERT`` that follows asks those.
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -23,6 +23,9 @@ from invite_code.explaining import explain
 from invite_code.models import Hold, InviteBatch, InviteCode, Redemption
 from invite_code.retrying import retry
 from invite_code.signals import invite_code_redeemed, invite_code_refused
+
+#: What is inserted where a use is free.
+Row = TypeVar("Row", Redemption, Hold)
 
 BATCH_IS_NOT_REVOKED = """
     (
@@ -65,14 +68,15 @@ RECORD = f"""
     INSERT INTO "Redemption"
         ("code_id", "user_id", "user_pk", "username", "redeemed_at")
     SELECT "InviteCode"."id",
-        %(new_user_id)s, %(new_user_pk)s, %(new_username)s, %(new_redeemed_at)s
+        %(user_id)s, %(user_pk)s, %(username)s, %(now)s
     FROM "InviteCode" WHERE {FREE}
     RETURNING "id", "code_id"
 """
 
+#: The key has a second name, because PostgreSQL takes the other one for a text.
 KEEP = f"""
     INSERT INTO "Hold" ("code_id", "key", "expires_at", "created_at")
-    SELECT "InviteCode"."id", %(new_key)s, %(new_expires_at)s, %(new_created_at)s
+    SELECT "InviteCode"."id", %(new_key)s, %(until)s, %(now)s
     FROM "InviteCode" WHERE {FREE}
     RETURNING "id", "code_id"
 """
@@ -113,18 +117,14 @@ def redeem(
     if user is not None and (user.pk is None or user._state.adding):
         raise ValueError("Save the user first, in the same transaction.")
     using = using or router.db_for_write(InviteCode)
-    redemption = Redemption(
-        user=user,  # type: ignore[misc]  # any user model
-        user_pk="" if user is None else str(user.pk),
-        username="" if user is None else str(user.get_username() or "")[:254],
-    )
-    values: dict[str, Any] = {
+    values = {
         "code": conf.code_format.normalize(code),
         "key": "" if hold is None else hold.key,
         "email": _email(user),
     }
     try:
-        retry(partial(_redeem, redemption, values, using, hold), using=using)
+        work = partial(_redeem, user, values, using, hold)
+        redemption = retry(work, using=using)
     except (Exhausted, IntegrityError) as error:
         if earlier := _earlier(user, values["code"], using):
             if hold is not None:
@@ -167,17 +167,15 @@ def hold(
     if not 1 <= len(key) <= 64 or ttl <= timedelta(0):
         raise ValueError("A hold takes a key of 1 to 64 characters, and some time.")
     using = using or router.db_for_write(InviteCode)
-    kept = Hold(key=key)
     values = {
         "code": conf.code_format.normalize(code),
         "key": key,
         "email": None if email is None else email.lower(),
     }
     try:
-        retry(partial(_hold, kept, values, using, ttl), using=using)
+        return retry(partial(_hold, values, using, ttl), using=using)
     except Exhausted:
         _refuse(values, using)
-    return kept
 
 
 def release(hold: Hold) -> None:
@@ -219,21 +217,35 @@ async def arelease(hold: Hold) -> None:
 
 
 def _redeem(
-    redemption: Redemption, values: dict[str, Any], using: str, hold: Hold | None
-) -> None:
+    user: AbstractBaseUser | None,
+    values: dict[str, Any],
+    using: str,
+    hold: Hold | None,
+) -> Redemption:
+    row = {
+        "user_id": None if user is None else user.pk,
+        "user_pk": "" if user is None else str(user.pk),
+        "username": "" if user is None else str(user.get_username() or "")[:254],
+    }
+    user_id = Redemption._meta.get_field("user").get_db_prep_save
     with connections[using].cursor() as cursor:
-        redemption.redeemed_at = _take(cursor, TAKE, values)
-        _insert(cursor, RECORD, {**values, "taken": 1}, redemption)
+        row["redeemed_at"] = _take(cursor, TAKE, values)
+        new = {**row, "user_id": user_id(row["user_id"], cursor.db), "taken": 1}
+        redemption = _insert(cursor, RECORD, {**values, **new}, Redemption, row)
         if hold is not None:
             cursor.execute(in_dialect(CLEAR, using), values)
+    redemption.user = user  # type: ignore[assignment]  # any user model
+    return redemption
 
 
-def _hold(kept: Hold, values: dict[str, Any], using: str, ttl: timedelta) -> None:
+def _hold(values: dict[str, Any], using: str, ttl: timedelta) -> Hold:
     with connections[using].cursor() as cursor:
-        kept.created_at = _take(cursor, LOCK, values)
-        kept.expires_at = kept.created_at + ttl
+        now = _take(cursor, LOCK, values)
+        row = {"key": values["key"], "created_at": now, "expires_at": now + ttl}
+        until = cursor.db.ops.adapt_datetimefield_value(row["expires_at"])
         cursor.execute(in_dialect(CLEAR, using), values)
-        _insert(cursor, KEEP, {**values, "taken": 0}, kept)
+        new = {"new_key": values["key"], "until": until, "taken": 0}
+        return _insert(cursor, KEEP, {**values, **new}, Hold, row)
 
 
 def _take(cursor: CursorWrapper, sql: str, values: dict[str, Any]) -> datetime:
@@ -253,29 +265,30 @@ def _take(cursor: CursorWrapper, sql: str, values: dict[str, Any]) -> datetime:
 
 
 def _insert(
-    cursor: CursorWrapper, sql: str, values: dict[str, Any], row: Redemption | Hold
-) -> None:
+    cursor: CursorWrapper,
+    sql: str,
+    values: dict[str, Any],
+    model: type[Row],
+    row: dict[str, Any],
+) -> Row:
     """Insert a row if a use is free; raise ``Exhausted`` if a rival was quicker."""
-    connection = cursor.db
-    for field in row._meta.concrete_fields:
-        value = getattr(row, field.attname)
-        values[f"new_{field.attname}"] = field.get_db_prep_save(value, connection)
-    cursor.execute(in_dialect(sql, connection.alias), values)
-    if connection.features.can_return_columns_from_insert:
+    alias = cursor.db.alias
+    cursor.execute(in_dialect(sql, alias), values)
+    if cursor.db.features.can_return_columns_from_insert:
         ids = cursor.fetchone()
     else:
-        ids = cursor.rowcount and _last_ids(cursor, row)
+        ids = cursor.rowcount and _last_ids(cursor, model)
     if not ids:
         raise Exhausted
-    row.pk, row.code_id = ids
-    row._state.adding, row._state.db = False, connection.alias
+    row["id"], row["code_id"] = ids
+    names = [field.attname for field in model._meta.concrete_fields]
+    return model.from_db(alias, names, [row[name] for name in names])
 
 
-def _last_ids(cursor: CursorWrapper, row: Redemption | Hold) -> tuple[int, int]:
+def _last_ids(cursor: CursorWrapper, model: type[Row]) -> tuple[int, int]:
     """Return what ``RETURNING`` would, where MySQL has none."""
-    model = type(row)
     pk = cursor.db.ops.last_insert_id(cursor, model._meta.db_table, "id")
-    return pk, model.objects.using(cursor.db.alias).get(pk=pk).code_id
+    return pk, model._base_manager.using(cursor.db.alias).get(pk=pk).code_id
 
 
 @lru_cache

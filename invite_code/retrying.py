@@ -19,9 +19,10 @@ ATTEMPTS, PATIENCE = 40, 60
 #: the second one.
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1.28
 
-#: A serialization failure and a deadlock.
-#: Source: PostgreSQL, appendix "PostgreSQL Error Codes", class 40.
-SQLSTATES = {"40001", "40P01"}
+#: A serialization failure, a deadlock, and too little memory: at SERIALIZABLE that for
+#: conflicts is full when many run at once, and fewer do after a pause.
+#: Source: PostgreSQL, appendix "PostgreSQL Error Codes", classes 40 and 53.
+SQLSTATES = {"40001", "40P01", "53200"}
 
 #: ER_CHECKREAD, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, and ER_AUTOINC_READ_FAILED,
 #: which says that an ``INSERT`` was in a deadlock while it waited for its number.

@@ -139,7 +139,7 @@ def redeem_by_driver(code: str, user: None, *, using: str) -> None:
     connection = connections[using]
     take, record, values = statements_for_driver(using)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    values = {**values, "code": code, "now": now, "new_redeemed_at": now}
+    values = {**values, "code": code, "now": now}
     cursor = connection.connection.cursor()
     cursor.execute("BEGIN")
     try:
@@ -159,11 +159,11 @@ def redeem_by_driver(code: str, user: None, *, using: str) -> None:
 @lru_cache
 def statements_for_driver(using: str) -> tuple[str, str, dict[str, Any]]:
     """Return the two statements in the driver's own style, and what nobody has."""
-    row = {"new_user_id": None, "new_user_pk": "", "new_username": ""}
+    row = {"user_id": None, "user_pk": "", "username": ""}
     values = {**row, "email": "", "key": "", "taken": 1}
     statements = [in_dialect(sql, using) for sql in (TAKE, RECORD)]
     if connections[using].vendor == "sqlite":
-        names = (*values, "code", "now", "new_redeemed_at")
+        names = (*values, "code", "now")
         marks = {name: f":{name}" for name in names}
         statements = [sql % marks for sql in statements]
     take, record = statements

@@ -77,6 +77,7 @@ def save_and_raise(*errors):
     [
         DriverError("serialization failure", sqlstate="40001"),
         DriverError("deadlock detected", sqlstate="40P01"),
+        DriverError("not enough elements in RWConflictPool", sqlstate="53200"),
         DriverError("serialization failure", pgcode="40001"),
         DriverError("database is locked", sqlite_errorcode=5),
         DriverError("database table is locked", sqlite_errorcode=6),

@@ -164,6 +164,7 @@ class Lives(RuleBasedStateMachine):
         if user.pk in model.users:
             redeemed = redemption.redeem(model.text, user, hold=hold)
             assert redeemed == Redemption.objects.get(code=pk, user=user)
+            model.holds = [other for other in model.holds if other != hold]
         elif reason:
             with pytest.raises(reason):
                 redemption.redeem(model.text, user, hold=hold)
