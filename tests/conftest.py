@@ -1,5 +1,6 @@
 """What is asked of all tests together: that none leaves a receiver connected."""
 
+import signal
 import weakref
 from collections.abc import Iterator
 
@@ -16,14 +17,23 @@ def connected() -> set[str]:
     names_in_app = vars(invite_code).items()
     signals |= {name: own for name, own in names_in_app if type(own) is Signal}
     names = set()
-    for name, signal in signals.items():
-        for _, receiver, *_ in signal.receivers:
+    for name, each in signals.items():
+        for _, receiver, *_ in each.receivers:
             if isinstance(receiver, weakref.ReferenceType):
                 receiver = receiver()
             if receiver is not None:
                 described = getattr(receiver, "__qualname__", repr(receiver))
                 names.add(f"{name}: {receiver.__module__}.{described}")
     return names
+
+
+@pytest.fixture(autouse=True, scope="session")
+def control_c_is_heard() -> Iterator[None]:
+    # A shell that runs the tests in the background has it ignored, in them and in the
+    # processes that they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True, scope="session")
