@@ -55,6 +55,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "0, which switches seeding off, or more",
     ),
     "INVITE_CODE_HOLD_SECONDS": (lambda seconds: seconds > 0, "1 or more"),
+    "INVITE_CODE_ENQUEUE_FROM": (lambda count: count > 0, "1 or more"),
     "INVITE_CODE_TRUSTED_PROXIES": (lambda count: count >= 0, "0 or more"),
     "INVITE_CODE_CLIENT_LIMIT": (_is_limit, LIMIT),
     "INVITE_CODE_TOTAL_LIMIT": (_is_limit, LIMIT),

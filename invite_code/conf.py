@@ -71,6 +71,11 @@ class Settings:
         """Which cache counts the refused codes: "default"."""
         return cast(str, getattr(settings, "INVITE_CODE_CACHE", "default"))
 
+    @property
+    def INVITE_CODE_ENQUEUE_FROM(self) -> int:
+        """From how many codes on the admin leaves issuing to a worker: 50000."""
+        return cast(int, getattr(settings, "INVITE_CODE_ENQUEUE_FROM", 50_000))
+
     @cached_property
     def code_format(self) -> codes.CodeFormat:
         """The form of codes that the settings ask for, kept until one is changed.

@@ -9,6 +9,10 @@ class CodesExhausted(InviteCodeError):
     """Nearly every possible code is taken; longer codes are needed."""
 
 
+class TooFewCodes(InviteCodeError):
+    """A batch has fewer unused codes left than were asked for."""
+
+
 class Refused(InviteCodeError):
     """A code lets nobody in, for the reason that the class stands for.
 

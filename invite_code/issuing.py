@@ -16,6 +16,7 @@ from invite_code.codes import MAX_LENGTH, CodeFormat
 from invite_code.conf import conf
 from invite_code.errors import CodesExhausted
 from invite_code.models import InviteBatch, InviteCode
+from invite_code.retrying import retry
 from invite_code.signals import invite_codes_issued
 
 #: Codes in one statement: so many that round trips do not count, so few that memory
@@ -48,11 +49,15 @@ def issue(
     valid_from: datetime | None = None,
     expires_at: datetime | None = None,
     email: str = "",
+    key: str | None = None,
     using: str | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> InviteBatch:
     """Issue codes in a batch of their own: exactly as many as asked, or none.
 
-    Sends ``invite_codes_issued`` once they are committed.
+    With a key it may be repeated, after a crash say: the batch that has the key
+    already is returned as it is. Sends ``invite_codes_issued`` once the codes are
+    committed.
 
     Args:
         count: how many codes, 1 or more.
@@ -61,36 +66,82 @@ def issue(
         valid_from: before when they are refused; None for at once.
         expires_at: from when on they are refused; None for never.
         email: the only address they let in; empty for any.
+        key: a name for the batch, of at most 50 characters, that no other one has.
         using: alias of the database; None leaves it to the router.
+        progress: called now and then with the number of codes inserted so far.
 
     Raises:
         ValueError: `count` or `max_uses` is below 1, or no moment is between
             `valid_from` and `expires_at`.
-        ValidationError: `label` is too long or holds a NUL, or `email` no address.
+        ValidationError: `label` or `key` is too long or holds a NUL, or `email` is no
+            address.
         CodesExhausted: fewer codes than that are possible, or left.
+        OperationalError: as ``invite_code.redemption.redeem()`` does.
+    """
+    batch, values = planned(
+        count,
+        label=label,
+        max_uses=max_uses,
+        valid_from=valid_from,
+        expires_at=expires_at,
+        email=email,
+        key=key,
+    )
+    using = using or router.db_for_write(InviteBatch)
+    work = partial(_issue, batch, count, using, progress, values)
+    try:
+        return retry(work, using=using)
+    except IntegrityError:
+        batches = InviteBatch.objects.using(using)
+        if batch.key and (issued := batches.filter(key=batch.key).first()):
+            return issued
+        raise
+
+
+def planned(
+    count: int,
+    *,
+    label: str = "",
+    max_uses: int | None = 1,
+    valid_from: datetime | None = None,
+    expires_at: datetime | None = None,
+    email: str = "",
+    key: str | None = None,
+) -> tuple[InviteBatch, dict[str, Any]]:
+    """Return the batch that ``issue()`` would save, and the values of its codes.
+
+    It asks no database, so that who leaves the issuing to a worker hears at once what
+    is wrong. The arguments are those of ``issue()``.
+
+    Raises:
+        ValueError, ValidationError: as ``issue()`` does.
+        CodesExhausted: fewer codes than that are possible.
     """
     if count < 1 or (max_uses is not None and max_uses < 1):
         raise ValueError("count and max_uses must be 1 or more.")
     if valid_from and expires_at and valid_from >= expires_at:
         raise ValueError("Codes cannot expire before they are valid, or just then.")
-    using = using or router.db_for_write(InviteBatch)
-    batch = InviteBatch(label=label)
+    _demand_capacity(count, conf.code_format)
+    batch = InviteBatch(label=label, key=key or None)
     batch.clean_fields()
-    ProhibitNullCharactersValidator()(label)  # PostgreSQL cannot store them.
-    values = {
+    for text in (label, key or ""):  # PostgreSQL cannot store what this refuses.
+        ProhibitNullCharactersValidator()(text)
+    return batch, {
         "max_uses": max_uses,
         "valid_from": valid_from,
         "expires_at": expires_at,
         "email": InviteCode._meta.get_field("email").clean(email, None),
     }
-    with transaction.atomic(using=using):
-        batch.save(using=using)
-        fill_batch(InviteCode, batch.pk, count, using=using, **values)
-    return batch
 
 
 def fill_batch(
-    model: type[InviteCode], batch_id: int, count: int, *, using: str, **values: Any
+    model: type[InviteCode],
+    batch_id: int,
+    count: int,
+    *,
+    using: str,
+    progress: Callable[[int], None] | None = None,
+    **values: Any,
 ) -> None:
     """Put new codes into a batch, within the transaction of the caller.
 
@@ -99,25 +150,46 @@ def fill_batch(
         batch_id: primary key of the batch.
         count: how many codes; all of them are inserted, whatever they clash with.
         using: alias of the database.
+        progress: called after each chunk with the number of codes so far.
         values: of other fields; those not named take their defaults.
 
     Raises:
         CodesExhausted: fewer codes than that are possible, or left.
     """
     code_format = conf.code_format
+    _demand_capacity(count, code_format)
+    values["batch_id"] = batch_id
+    insert = inserter(model, using, values)
+    for done in range(0, count, CHUNK_SIZE):
+        size = min(CHUNK_SIZE, count - done)
+        _insert_chunk(insert, model.objects.using(using), code_format, size)
+        if progress:
+            progress(done + size)
+    arguments = {"batch_id": batch_id, "count": count, "using": using}
+    announce = partial(invite_codes_issued.send_robust, InviteBatch, **arguments)
+    transaction.on_commit(announce, using=using)
+
+
+def _issue(
+    batch: InviteBatch,
+    count: int,
+    using: str,
+    progress: Callable[[int], None] | None,
+    values: dict[str, Any],
+) -> InviteBatch:
+    # What a try before this one got was taken back, and may be another batch's now.
+    batch.pk, batch._state.adding = None, True
+    batch.save(using=using)
+    fill_batch(InviteCode, batch.pk, count, using=using, progress=progress, **values)
+    return batch
+
+
+def _demand_capacity(count: int, code_format: CodeFormat) -> None:
     if count > code_format.capacity():
         raise CodesExhausted(
             f"Only {code_format.capacity()} codes are possible, {count} were asked for:"
             " raise INVITE_CODE_LENGTH."
         )
-    values["batch_id"] = batch_id
-    insert = _inserter(model, using, values)
-    for done in range(0, count, CHUNK_SIZE):
-        size = min(CHUNK_SIZE, count - done)
-        _insert_chunk(insert, model.objects.using(using), code_format, size)
-    arguments = {"batch_id": batch_id, "count": count, "using": using}
-    announce = partial(invite_codes_issued.send_robust, InviteBatch, **arguments)
-    transaction.on_commit(announce, using=using)
 
 
 def _insert_chunk(
@@ -161,10 +233,16 @@ def draw_free(
     return codes
 
 
-def _inserter(
+def inserter(
     model: type[InviteCode], using: str, values: dict[str, Any]
 ) -> Callable[[list[str]], None]:
-    """Return the function that inserts a list of codes with these values."""
+    """Return the function that inserts a list of codes, in the fastest way there is.
+
+    Args:
+        model: ``InviteCode``, or what it was at some migration.
+        using: alias of the database.
+        values: of other fields; those not named take their defaults.
+    """
     connection = connections[using]
     values = {
         field.attname: values.get(field.attname, field.get_default())

@@ -52,6 +52,34 @@ class InviteBatch(models.Model):
         return self.label or _("Batch %(pk)s") % {"pk": self.pk}
 
 
+class HandOut(models.Model):
+    """Some codes of a batch that somebody was given: a line of the ledger."""
+
+    batch = models.ForeignKey(
+        InviteBatch,
+        on_delete=models.PROTECT,
+        related_name="hand_outs",
+        verbose_name=_("batch"),
+    )
+    recipient = models.CharField(
+        _("recipient"),
+        max_length=200,
+        blank=True,
+        help_text=_("Who was given the codes."),
+    )
+    count = models.PositiveIntegerField(_("codes"), editable=False)
+    created_at = models.DateTimeField(
+        _("handed out at"), default=timezone.now, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("hand-out")
+        verbose_name_plural = _("hand-outs")
+
+    def __str__(self) -> str:
+        return _("Hand-out %(pk)s") % {"pk": self.pk}
+
+
 class InviteCode(models.Model):
     """A code, stored normalized, and how often it lets somebody in."""
 
@@ -60,6 +88,18 @@ class InviteCode(models.Model):
         on_delete=models.PROTECT,
         related_name="codes",
         verbose_name=_("batch"),
+        db_index=False,  # The index below begins with it.
+    )
+    hand_out = models.ForeignKey(
+        HandOut,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="codes",
+        verbose_name=_("hand-out"),
+        help_text=_("Empty if nobody was given the code."),
+        db_index=False,  # It is looked for within a batch.
     )
     code = models.CharField(
         _("code"), max_length=MAX_LENGTH, unique=True, editable=False
@@ -105,6 +145,17 @@ class InviteCode(models.Model):
     class Meta:
         verbose_name = _("invite code")
         verbose_name_plural = _("invite codes")
+        permissions = (
+            ("issue_invitecode", _("Can issue invite codes")),
+            ("hand_out_invitecode", _("Can hand out invite codes")),
+            ("revoke_invitecode", _("Can revoke invite codes, and take that back")),
+            ("export_invitecode", _("Can export invite codes")),
+            ("import_invitecode", _("Can import invite codes")),
+        )
+        indexes = (
+            # Finds the next codes to hand out in a batch of a million at once.
+            models.Index(name="invite_code_next", fields=["batch", "hand_out", "id"]),
+        )
         constraints = (
             models.CheckConstraint(
                 name="invite_code_uses_lte_max_uses",

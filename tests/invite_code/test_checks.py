@@ -58,6 +58,7 @@ def test_every_setting_is_checked():
         "INVITE_CODE_TOTAL_LIMIT": str,
         "INVITE_CODE_TRUSTED_PROXIES": int,
         "INVITE_CODE_CACHE": str,
+        "INVITE_CODE_ENQUEUE_FROM": int,
     }
     assert types == SETTINGS
 
@@ -97,6 +98,8 @@ def test_every_setting_is_checked():
         ("CACHE", "nowhere"),
         ("CACHE", ""),
         ("CACHE", None),
+        ("ENQUEUE_FROM", 0),
+        ("ENQUEUE_FROM", None),
     ],
 )
 def test_a_value_that_cannot_be_is_an_error(settings, name, value):
@@ -117,6 +120,7 @@ def test_a_value_that_cannot_be_is_an_error(settings, name, value):
         ("TOTAL_LIMIT", ""),
         ("TRUSTED_PROXIES", 3),
         ("CACHE", "default"),
+        ("ENQUEUE_FROM", 1),
     ],
 )
 def test_a_value_at_the_limit_is_fine(settings, name, value):

@@ -18,6 +18,7 @@ from invite_code.conf import conf
         ("INVITE_CODE_TOTAL_LIMIT", "2000/hour", "5/second"),
         ("INVITE_CODE_TRUSTED_PROXIES", 0, 1),
         ("INVITE_CODE_CACHE", "default", "counting"),
+        ("INVITE_CODE_ENQUEUE_FROM", 50_000, 10),
     ],
 )
 def test_a_setting_has_a_default_and_is_read_anew_each_time(

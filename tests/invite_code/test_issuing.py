@@ -1,20 +1,28 @@
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from itertools import product
+from threading import Barrier
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import DatabaseError, IntegrityError, connection, connections
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.db.migrations.loader import MigrationLoader
 from django.db.transaction import atomic, set_rollback
 from django.utils import timezone
 
-from invite_code import issuing
+from invite_code import issuing, retrying
 from invite_code.codes import CodeFormat
 from invite_code.errors import CodesExhausted
-from invite_code.issuing import fill_batch, issue
+from invite_code.issuing import fill_batch, issue, planned
 from invite_code.models import InviteBatch, InviteCode
 from invite_code.signals import invite_codes_issued
 from tests.factories import InviteBatchFactory, InviteCodeFactory
@@ -126,6 +134,10 @@ def test_what_is_said_is_stored(max_uses):
         ({"count": -1}, ValueError, "1 or more"),
         ({"count": 1, "max_uses": 0}, ValueError, "1 or more"),
         ({"count": 1, "label": "x" * 201}, ValidationError, "at most 200"),
+        ({"count": 1, "label": "\0"}, ValidationError, "Null characters"),
+        ({"count": 1, "key": "x" * 51}, ValidationError, "at most 50"),
+        ({"count": 1, "key": "\0"}, ValidationError, "Null characters"),
+        ({"count": 32**15 + 1}, CodesExhausted, "codes are possible"),
         ({"count": 1, "email": "reader"}, ValidationError, "valid email address"),
         ({"count": 1, "email": None}, ValidationError, "cannot be null"),
         (
@@ -138,8 +150,9 @@ def test_what_is_said_is_stored(max_uses):
 def test_impossible_arguments_are_refused_before_any_query(
     django_assert_num_queries, arguments, error, message
 ):
-    with django_assert_num_queries(0), pytest.raises(error, match=message):
-        issue(**arguments)
+    for function in (issue, planned):
+        with django_assert_num_queries(0), pytest.raises(error, match=message):
+            function(**arguments)
 
 
 def test_a_label_of_200_characters_fits():
@@ -293,6 +306,102 @@ def test_the_router_or_the_caller_says_which_database(settings):
     routed, named = issue(3), issue(4, using="default")
     assert InviteCode.objects.using("other").filter(batch=routed.pk).count() == 3
     assert InviteCode.objects.using("default").filter(batch=named.pk).count() == 4
+
+
+def test_progress_is_told_after_each_chunk(small_chunks):
+    before = InviteCode.objects.count()
+    told = []
+
+    def progress(done):
+        told.append((done, InviteCode.objects.count() - before))
+
+    issue(25, progress=progress)
+    assert told == [(10, 10), (20, 20), (25, 25)]
+
+
+def test_with_a_key_it_may_be_repeated(issued, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        first = issue(3, key="launch", label="Launch")
+        second = issue(3, key="launch", label="Launch")
+    assert (first.key, first.codes.count()) == ("launch", 3)
+    assert second == first
+    assert second.codes.count() == 3
+    assert InviteBatch.objects.filter(label="Launch").count() == 1
+    assert [sent["batch_id"] for sent in issued] == [first.pk]
+
+
+@pytest.mark.parametrize("key", ["", None])
+def test_without_a_key_it_may_not(key):
+    first, second = issue(3, key=key), issue(3, key=key)
+    assert first != second
+    assert first.key is second.key is None
+
+
+@pytest.mark.parametrize("key", ["launch", None])
+def test_another_error_of_integrity_is_raised_with_a_key_too(monkeypatch, key):
+    def failing(*args, **kwargs):
+        raise IntegrityError("Something else is wrong.")
+
+    monkeypatch.setattr(issuing, "fill_batch", failing)
+    with pytest.raises(IntegrityError, match="Something else"):
+        issue(3, key=key)
+    assert not InviteBatch.objects.filter(key="launch").exists()
+
+
+def test_those_who_issue_with_one_key_at_once_get_one_batch(seeded_database, threads):
+    barrier = Barrier(8)
+
+    def work():
+        barrier.wait(30)
+        return issue(100, key="launch", using=seeded_database)
+
+    found = [threads(work) for _ in range(8)]
+    assert len({future.result(60).pk for future in found}) == 1
+    batch = InviteBatch.objects.using(seeded_database).get(key="launch")
+    assert batch.codes.count() == 100
+
+
+def test_who_waited_for_one_that_failed_issues_the_codes(seeded_database, threads):
+    waiting = []
+
+    def failing(done):
+        # The others meet at the key, for which at least MySQL makes them fight.
+        waiting.extend(threads(work) for _ in range(4))
+        time.sleep(0.5)
+        raise MemoryError
+
+    def work():
+        return issue(100, key="launch", using=seeded_database)
+
+    with pytest.raises(MemoryError):
+        issue(100, key="launch", using=seeded_database, progress=failing)
+    assert len({future.result(60).pk for future in waiting}) == 1
+    batch = InviteBatch.objects.using(seeded_database).get(key="launch")
+    assert batch.codes.count() == 100
+
+
+def test_who_lost_against_others_tries_again_and_leaves_theirs(
+    seeded_database, monkeypatch
+):
+    fill, lost = fill_batch, []
+
+    def losing(*args, **kwargs):
+        fill(*args, **kwargs)
+        if not lost:
+            lost.append(OperationalError("Deadlock found"))
+            raise lost[0]
+
+    def others_issue(seconds):
+        InviteBatch.objects.using(seeded_database).create(label="b")
+
+    monkeypatch.setattr(issuing, "fill_batch", losing)
+    monkeypatch.setattr(retrying, "is_contention", lambda error: error in lost)
+    monkeypatch.setattr(retrying.time, "sleep", others_issue)
+    batch = issue(3, label="a", using=seeded_database)
+    assert lost
+    assert batch.codes.using(seeded_database).count() == 3
+    batches = InviteBatch.objects.using(seeded_database).filter(key=None)
+    assert set(batches.values_list("label", flat=True)) == {"a", "b"}
 
 
 def test_historical_models_will_do(issued, django_capture_on_commit_callbacks):

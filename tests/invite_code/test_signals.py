@@ -97,15 +97,24 @@ def test_migrating_another_app_first_is_silent(empty_database, seed_count):
 
 
 def test_migrating_to_zero_is_silent_and_back_it_is_seeded_anew(
-    seeded_database, seed_count
+    empty_database, seed_count
 ):
-    before = set(InviteCode.objects.using(seeded_database).values_list("code"))
-    migrate(seeded_database, "invite_code", "zero")
-    assert not seeding.table_exists(InviteCode, seeded_database)
-    migrate(seeded_database, "invite_code")
-    after = set(InviteCode.objects.using(seeded_database).values_list("code"))
+    migrate(empty_database, "invite_code")
+    before = set(InviteCode.objects.using(empty_database).values_list("code"))
+    migrate(empty_database, "invite_code", "zero")
+    assert not seeding.table_exists(InviteCode, empty_database)
+    migrate(empty_database, "invite_code")
+    after = set(InviteCode.objects.using(empty_database).values_list("code"))
     assert len(after) == seed_count
     assert not before & after
+
+
+def test_each_migration_can_be_taken_back_and_keeps_the_codes(
+    empty_database, seed_count
+):
+    for target in ("0001", "0002", "0001", "0002"):
+        migrate(empty_database, "invite_code", target)
+        assert count_codes(empty_database) == seed_count
 
 
 def test_a_table_that_a_faked_migration_did_not_make_is_missed_in_silence(
@@ -246,7 +255,7 @@ def test_receivers_of_other_apps_run_as_before(seeded_database, seed_count):
     flush(seeded_database, verbosity=0)
     assert counts == [seed_count, seed_count]
     types = ContentType.objects.using(seeded_database).filter(app_label="invite_code")
-    assert types.count() == 4
+    assert types.count() == 5
 
 
 @pytest.mark.django_db(transaction=True)
