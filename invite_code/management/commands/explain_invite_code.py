@@ -4,12 +4,17 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DatabaseError
 
 from invite_code.codes import MAX_LENGTH
 from invite_code.conf import conf
 from invite_code.explaining import Explanation, explain, facts
-from invite_code.management.commands.issue_invite_codes import address, missing_table
+from invite_code.management.arguments import (
+    add_database,
+    add_json,
+    address,
+    missing_table,
+)
 from invite_code.models import InviteCode
 from invite_code.seeding import table_exists
 
@@ -43,15 +48,8 @@ class Command(BaseCommand):
             metavar="ADDRESS",
             help="The address it would be redeemed for. Default: any that it lets in.",
         )
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help="The database to look in. Default: %(default)s.",
-        )
-        parser.add_argument(
-            "--json", action="store_true", help="Print a JSON object instead of text."
-        )
+        add_database(parser, "The database to look in.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Explain the code.

@@ -1,130 +1,29 @@
 import json
-from argparse import ArgumentTypeError
-from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
 
-from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router, transaction
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
+from django.db import Error, connections, transaction
 
 from invite_code.conf import conf
-from invite_code.errors import InviteCodeError
 from invite_code.issuing import issue
+from invite_code.management.arguments import (
+    add_database,
+    add_json,
+    address,
+    beginning,
+    encodable,
+    end,
+    explained,
+    missing_table,
+    positive_integer,
+    uses,
+)
 from invite_code.models import InviteBatch, InviteCode
+from invite_code.progress import progress_for
 from invite_code.seeding import table_exists
-
-#: The largest value a PositiveIntegerField holds on every database.
-MAX_INTEGER = 2**31 - 1
-
-
-def positive_integer(text: str) -> int:
-    """Return a whole number that the database can hold, 1 or more.
-
-    Raises:
-        ArgumentTypeError: it is something else.
-    """
-    short_number = text.isascii() and text.isdigit() and len(text) <= 10
-    if short_number and 1 <= int(text) <= MAX_INTEGER:
-        return int(text)
-    raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_INTEGER}.")
-
-
-def uses(text: str) -> int | None:
-    """Return how often a code may be used, None standing for any number of times.
-
-    Raises:
-        ArgumentTypeError: it is neither a number from 1 on nor "unlimited".
-    """
-    return None if text == "unlimited" else positive_integer(text)
-
-
-def beginning(text: str) -> datetime:
-    """Return the moment that an ISO 8601 date or time means, a date its beginning.
-
-    A time without offset is one of the current time zone.
-
-    Raises:
-        ArgumentTypeError: it is neither.
-    """
-    return moment(text, timedelta(0))
-
-
-def end(text: str) -> datetime:
-    """Return what ``beginning()`` does, but of a date the end.
-
-    Raises:
-        ArgumentTypeError: it is neither, or in the past.
-    """
-    value = moment(text, timedelta(days=1))
-    if value <= timezone.now():
-        raise ArgumentTypeError(f"{text!r} is in the past.")
-    return value
-
-
-def moment(text: str, into_day: timedelta) -> datetime:
-    """Return the moment that an ISO 8601 date or time means.
-
-    Args:
-        text: the date or time.
-        into_day: how far after its beginning a date is meant.
-
-    Raises:
-        ArgumentTypeError: it is neither.
-    """
-    try:
-        if date := parse_date(text):
-            value: datetime | None = datetime.combine(date, time()) + into_day
-        else:
-            value = parse_datetime(text)
-        value = value and as_stored(value)
-    except (ValueError, OverflowError):  # A 13th month, or the year after 9999.
-        value = None
-    if value is None:
-        raise ArgumentTypeError(f"{text!r} is not a date such as 2030-12-31.")
-    return value
-
-
-def as_stored(value: datetime) -> datetime:
-    """Return the moment as USE_TZ asks for it: in UTC, or without an offset.
-
-    Raises:
-        OverflowError: it lies outside the years 1 to 9999 there.
-    """
-    if settings.USE_TZ:
-        aware = timezone.make_aware(value) if timezone.is_naive(value) else value
-        return aware.astimezone(UTC)
-    return timezone.make_naive(value) if timezone.is_aware(value) else value
-
-
-def encodable(text: str) -> str:
-    """Return the text, if a database can store it.
-
-    Raises:
-        ArgumentTypeError: the terminal sent bytes that are no text.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ArgumentTypeError(f"{text!r} is not text.") from None
-    return text
-
-
-def address(text: str) -> str:
-    """Return an e-mail address as it is stored.
-
-    Raises:
-        ArgumentTypeError: it is none.
-    """
-    try:
-        found = InviteCode._meta.get_field("email").clean(encodable(text), None)
-    except ValidationError:
-        found = ""
-    if not found:  # Which a model takes for any address.
-        raise ArgumentTypeError(f"{text[:80]!r} is not an e-mail address.")
-    return str(found).lower()
+from invite_code.tasks import issue_later, state_of
 
 
 class Command(BaseCommand):
@@ -165,82 +64,161 @@ class Command(BaseCommand):
             metavar="ADDRESS",
             help="The only address they let in. Default: any.",
         )
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help="The database they go to. Default: %(default)s.",
-        )
-        parser.add_argument(
+        add_database(parser, "The database they go to.")
+        way = parser.add_mutually_exclusive_group()
+        way.add_argument(
             "--dry-run", action="store_true", help="Say what would be done, do nothing."
         )
-        parser.add_argument(
-            "--json", action="store_true", help="Print a JSON object instead of text."
+        way.add_argument(
+            "--enqueue", action="store_true", help="Leave it to the task queue."
         )
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Issue the codes and say so.
 
         Raises:
-            CommandError: the codes cannot be issued; none was.
+            CommandError: the codes cannot be issued, or it was stopped; none was, or
+                it says so.
         """
-        batch = self.issue(options)
-        valid_from, expires_at = options["valid_from"], options["expires"]
-        result = {
-            "batch": None if options["dry_run"] else batch.pk,
-            "count": options["count"],
-            "label": options["label"],
-            "max_uses": options["max_uses"],
-            "valid_from": valid_from and valid_from.isoformat(),
-            "expires_at": expires_at and expires_at.isoformat(),
-            "email": options["email"],
-            "entropy_bits": conf.code_format.entropy_bits(),
-            "database": options["database"],
-            "dry_run": options["dry_run"],
-        }
-        self.stdout.write(json.dumps(result) if options["json"] else in_words(result))
+        using = options["database"]
+        options["key"] = uuid4().hex
+        in_transaction = connections[using].in_atomic_block
+        with explained(using):
+            try:
+                batch = enqueue(options) if options["enqueue"] else self.issue(options)
+                result = as_data(batch, options)
+                words = json.dumps(result) if options["json"] else in_words(result)
+                self.stdout.write(words)
+            except (KeyboardInterrupt, Error) as error:
+                if not was_stopped(error):
+                    raise
+                if not in_transaction:
+                    start_afresh(using)
+                raise CommandError(stopped(options), returncode=130) from None
 
     def issue(self, options: dict[str, Any]) -> InviteBatch:
         """Issue the codes that the options ask for, and take them back if dry.
 
+        Args:
+            options: of the command, with the key of the batch.
+
         Raises:
-            CommandError: they cannot be issued; none was.
+            Exception: as ``invite_code.issuing.issue()`` does.
         """
-        using = options["database"]
-        try:
-            with transaction.atomic(using=using):
-                batch = issue(
-                    options["count"],
-                    label=options["label"],
-                    max_uses=options["max_uses"],
-                    valid_from=options["valid_from"],
-                    expires_at=options["expires"],
-                    email=options["email"] or "",
-                    using=using,
-                )
-                transaction.set_rollback(options["dry_run"], using=using)
-            return batch
-        except (InviteCodeError, ValueError) as error:
-            raise CommandError(str(error)) from error
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from error
-        except DatabaseError as error:
-            if table_exists(InviteCode, using):
-                raise
-            raise CommandError(missing_table(using)) from error
+        count, using = options["count"], options["database"]
+        with (
+            progress_for(self, options, count) as progress,
+            transaction.atomic(using=using),
+        ):
+            batch = issue(count, **terms(options), using=using, progress=progress)
+            transaction.set_rollback(options["dry_run"], using=using)
+        return batch
 
 
-def missing_table(using: str) -> str:
-    """Return why a database has no table for codes, and what to do.
+def terms(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the codes are to be, as ``issue()`` takes it.
+
+    Args:
+        options: of the command, with the key of the batch.
+    """
+    return {
+        "label": options["label"],
+        "max_uses": options["max_uses"],
+        "valid_from": options["valid_from"],
+        "expires_at": options["expires"],
+        "email": options["email"] or "",
+        "key": options["key"],
+    }
+
+
+def enqueue(options: dict[str, Any]) -> InviteBatch | None:
+    """Leave the codes to the task queue; return the batch if it is there at once.
+
+    Args:
+        options: of the command, with the key of the batch.
+
+    Raises:
+        CommandError: there is no table or no queue, or the queue has tried at once,
+            and failed.
+        Exception: as ``invite_code.tasks.issue_later()`` does.
+    """
+    using = options["database"]
+    if not table_exists(InviteCode, using):
+        raise CommandError(missing_table(using))
+    try:
+        issue_later(options["count"], **terms(options), using=using)
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
+    state = state_of(options["key"], using)
+    if state.error:
+        raise CommandError(state.error)
+    return state.batch
+
+
+def was_stopped(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C has led to an error.
+
+    Where it hits a commit, Django cannot leave the transaction of PostgreSQL, and that
+    is the error that comes out.
+
+    Args:
+        error: what was raised.
+    """
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def start_afresh(using: str) -> None:
+    """Leave a connection that was interrupted, nobody knows in the middle of what.
 
     Args:
         using: alias of the database.
     """
-    if router.allow_migrate_model(using, InviteCode):
+    connections[using].close()
+    del connections[using]  # With what Django believes about it.
+
+
+def stopped(options: dict[str, Any]) -> str:
+    """Return what there is to say after Ctrl-C, which may have come too late.
+
+    Args:
+        options: of the command, with the key of the batch.
+    """
+    batches = InviteBatch.objects.using(options["database"])
+    if batch := batches.filter(key=options["key"]).first():
+        return f"Stopped too late: batch {batch.pk} was issued, with all its codes."
+    if options["enqueue"]:
         return (
-            f"There are no tables in '{using}': run 'manage.py migrate' for it first."
+            "Stopped: no code was issued so far. If the task queue has them already,"
+            f" a worker will issue them under the key {options['key']}."
         )
-    return f"Invite codes are kept out of '{using}' by a database router."
+    return "Stopped: no code was issued."
+
+
+def as_data(batch: InviteBatch | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that ``--json`` prints.
+
+    Args:
+        batch: what was issued; None if a worker will.
+        options: of the command, with the key of the batch.
+    """
+    valid_from, expires_at = options["valid_from"], options["expires"]
+    is_dry = options["dry_run"]
+    return {
+        "batch": None if is_dry or not batch else batch.pk,
+        "key": None if is_dry else options["key"],
+        "count": options["count"],
+        "label": options["label"],
+        "max_uses": options["max_uses"],
+        "valid_from": valid_from and valid_from.isoformat(),
+        "expires_at": expires_at and expires_at.isoformat(),
+        "email": options["email"],
+        "entropy_bits": conf.code_format.entropy_bits(),
+        "database": options["database"],
+        "dry_run": is_dry,
+    }
 
 
 def in_words(result: dict[str, Any]) -> str:
@@ -249,7 +227,10 @@ def in_words(result: dict[str, Any]) -> str:
     Args:
         result: the object that ``--json`` prints.
     """
-    done = "Would issue" if result["dry_run"] else f"Batch {result['batch']}: issued"
+    done = "Would issue"
+    if not result["dry_run"]:
+        pk, key = result["batch"], result["key"]
+        done = f"Batch {pk}: issued" if pk else f"Enqueued under the key {key}:"
     codes = "1 code" if result["count"] == 1 else f"{result['count']} codes"
     number = {None: "any number of uses", 1: "one use"}
     terms = [

@@ -1,40 +1,23 @@
 import json
 import os
-from argparse import ArgumentTypeError
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections
 
 from invite_code.errors import InviteCodeError
-from invite_code.management.commands.issue_invite_codes import (
+from invite_code.management.arguments import (
+    add_database,
+    add_json,
+    at_most,
     missing_table,
-    positive_integer,
 )
 from invite_code.models import Redemption
 from invite_code.seeding import table_exists
 from invite_code.stressing import Verdict, stress
 
 REMOVED = "All that it wrote was removed."
-
-
-def at_most(limit: int) -> Callable[[str], int]:
-    """Return the type of an argument that is a whole number from 1 to a limit."""
-
-    def whole_number(text: str) -> int:
-        try:
-            number = positive_integer(text)
-        except ArgumentTypeError:
-            number = limit + 1
-        if number <= limit:
-            return number
-        raise ArgumentTypeError(
-            f"{text[:80]!r} is not a whole number from 1 to {limit}."
-        )
-
-    return whole_number
 
 
 class Command(BaseCommand):
@@ -68,15 +51,8 @@ class Command(BaseCommand):
             metavar="N",
             help="How many people each code lets in. Default: %(default)s.",
         )
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help="The database to do it in. Default: %(default)s.",
-        )
-        parser.add_argument(
-            "--json", action="store_true", help="Print a JSON object instead of text."
-        )
+        add_database(parser, "The database to do it in.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it, and print the verdict.

@@ -1,17 +1,27 @@
 import json
-from argparse import ArgumentTypeError
+import os
+import re
+import signal
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 
-from invite_code.management.commands.issue_invite_codes import positive_integer
+from invite_code import issuing, progress, tasks
+from invite_code.errors import CodesExhausted
+from invite_code.management.commands.issue_invite_codes import start_afresh
 from invite_code.models import InviteBatch, InviteCode
+from invite_code.signals import invite_codes_issued
 
 pytestmark = pytest.mark.django_db
+needs_queue = pytest.mark.skipif(
+    not tasks.available() and "CI" not in os.environ,
+    reason=f"{tasks.SOURCE} is not installed.",
+)
 
 
 def run(*arguments):
@@ -70,40 +80,6 @@ def test_the_database_can_be_chosen(capsys):
     assert "in 'other'" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("text", "zone", "moment"),
-    [
-        ("2099-12-31", "UTC", datetime(2100, 1, 1, tzinfo=UTC)),
-        ("2099-12-31", "Asia/Tokyo", datetime(2099, 12, 31, 15, tzinfo=UTC)),
-        ("2099-12-31T18:00", "Asia/Tokyo", datetime(2099, 12, 31, 9, tzinfo=UTC)),
-        ("2099-12-31 18:00+02:00", "UTC", datetime(2099, 12, 31, 16, tzinfo=UTC)),
-    ],
-)
-def test_a_date_means_the_end_of_that_day_and_a_time_one_of_the_current_zone(
-    capsys, text, zone, moment
-):
-    with timezone.override(zone):
-        run("1", "--expires", text)
-    assert newest_batch().codes.get().expires_at == moment
-
-
-@pytest.mark.parametrize(
-    ("text", "zone", "moment"),
-    [
-        ("2099-12-31", "UTC", datetime(2099, 12, 31, tzinfo=UTC)),
-        ("2099-12-31", "Asia/Tokyo", datetime(2099, 12, 30, 15, tzinfo=UTC)),
-        ("2099-12-31T18:00", "Asia/Tokyo", datetime(2099, 12, 31, 9, tzinfo=UTC)),
-        ("2020-01-01", "UTC", datetime(2020, 1, 1, tzinfo=UTC)),
-    ],
-)
-def test_a_date_to_be_valid_from_means_the_beginning_of_that_day(
-    capsys, text, zone, moment
-):
-    with timezone.override(zone):
-        run("1", "--valid-from", text)
-    assert newest_batch().codes.get().valid_from == moment
-
-
 def test_today_has_begun_and_is_not_over_yet(capsys):
     today = timezone.localdate().isoformat()
     run("1", "--valid-from", today, "--expires", today)
@@ -144,6 +120,7 @@ def test_json_is_for_programs(capsys):
     )
     assert json.loads(capsys.readouterr().out) == {
         "batch": newest_batch().pk,
+        "key": newest_batch().key,
         "count": 2,
         "label": "Press",
         "max_uses": 1,
@@ -159,7 +136,7 @@ def test_json_is_for_programs(capsys):
 def test_json_of_a_dry_run_names_no_batch(capsys):
     run("2", "--json", "--dry-run", "--max-uses", "unlimited")
     result = json.loads(capsys.readouterr().out)
-    for key in ("batch", "valid_from", "expires_at", "email", "max_uses"):
+    for key in ("batch", "key", "valid_from", "expires_at", "email", "max_uses"):
         assert result[key] is None
     assert result["dry_run"] is True
 
@@ -170,37 +147,17 @@ def test_json_of_a_dry_run_names_no_batch(capsys):
         ([], "required: count"),
         (["0"], "'0' is not a whole number from 1 to 2147483647"),
         (["--", "-5"], "'-5' is not a whole number"),
-        (["many"], "'many' is not a whole number"),
-        (["1.5"], "not a whole number"),
-        (["1e3"], "not a whole number"),
-        (["٣"], "not a whole number"),
-        ([" 3"], "not a whole number"),
-        ([""], "not a whole number"),
         (["2147483648"], "not a whole number"),
-        (["9" * 100], "not a whole number"),
-        (["9" * 5000], "not a whole number"),
         (["1", "--max-uses", "0"], "'0' is not a whole number"),
-        (["1", "--max-uses", "none"], "'none' is not a whole number"),
         (["1", "--label", "x" * 201], "at most 200 characters"),
         (["1", "--expires", "tomorrow"], "'tomorrow' is not a date such as 2030-12-31"),
-        (["1", "--expires", "2099-13-01"], "not a date"),
-        (["1", "--expires", "2099-02-30T10:00"], "not a date"),
-        (["1", "--expires", "9999-12-31"], "not a date"),
-        (["1", "--expires", ""], "not a date"),
         (["1", "--expires", "2020-01-01"], "'2020-01-01' is in the past"),
-        (["1", "--expires", "2020-01-01T00:00+01:00"], "in the past"),
-        (["1", "--expires", "0001-01-01"], "in the past"),
         (["1", "--valid-from", "tomorrow"], "'tomorrow' is not a date such as"),
-        (["1", "--valid-from", "2099-13-01"], "not a date"),
         (
             ["1", "--valid-from", "2099-01-02", "--expires", "2099-01-01"],
             "cannot expire",
         ),
         (["1", "--email", ""], "'' is not an e-mail address"),
-        (["1", "--email", "reader"], "'reader' is not an e-mail address"),
-        (["1", "--email", "\0@example.org"], "is not an e-mail address"),
-        (["1", "--email", f"{'x' * 250}@example.org"], "is not an e-mail address"),
-        (["1", "--email", "x" * 2**20], "^[^\n]{,200}is not an e-mail address"),
         (["1", "--email", "\udcff@example.org"], "is not text"),
         (["1", "--database", "nowhere"], "invalid choice: 'nowhere'"),
         (["1", "--colour", "red"], "unrecognized arguments"),
@@ -213,28 +170,171 @@ def test_bad_input_is_explained_and_issues_nothing(arguments, message):
     assert number_of_rows() == before
 
 
-@pytest.mark.parametrize("zeros", [0, 1, 10, 11])
-def test_leading_zeros_hide_no_large_number(zeros):
-    # By hand, for the command would be busy for thousands of years.
-    with pytest.raises(ArgumentTypeError, match="not a whole number"):
-        positive_integer("0" * zeros + "1" + "9" * 20)
-
-
-def test_a_moment_after_the_last_year_in_utc_is_explained():
-    with pytest.raises(CommandError, match="not a date"):
-        run("1", "--expires", "9999-12-31T23:59-05:00")
-
-
-def test_without_time_zones_an_offset_is_reckoned_with(settings, capsys):
-    settings.USE_TZ = False
-    settings.TIME_ZONE = "Asia/Tokyo"
-    run("1", "--expires", "2099-12-31T18:00+02:00")
-    assert newest_batch().codes.get().expires_at == datetime(2100, 1, 1, 1)
-
-
 def test_a_label_that_is_not_text_is_explained():
     with pytest.raises(CommandError, match="is not text"):
         run("1", "--label", "\udcff")
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_long_work_says_how_far_it_is(capsys, monkeypatch, extra):
+    monkeypatch.setattr(progress, "LOG", (0, 0))
+    monkeypatch.setattr(issuing, "CHUNK_SIZE", 2)
+    run("5", *extra)
+    output, errors = capsys.readouterr()
+    lines = [line.partition(" %")[0] for line in errors.splitlines()]
+    assert lines == ["2 of 5 codes, 40", "4 of 5 codes, 80", "5 of 5 codes, 100"]
+    assert len(output.splitlines()) == 1
+    run("5", "-v0", *extra)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.fixture(params=["default", "seeded_database"])
+def database(request):
+    """The alias of a database: in a transaction of the test, and in none."""
+    if request.param == "default":
+        return "default"
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("extra", [[], ["--dry-run"]])
+def test_control_c_leaves_nothing_and_says_so(database, monkeypatch, extra):
+    def rows():
+        models = InviteBatch, InviteCode
+        return [model.objects.using(database).count() for model in models]
+
+    def interrupted(*args, **kwargs):
+        fill(*args, **kwargs)
+        assert rows() == [before[0] + 1, before[1] + 3]
+        signal.raise_signal(signal.SIGINT)
+
+    before, fill = rows(), issuing.fill_batch
+    monkeypatch.setattr(issuing, "fill_batch", interrupted)
+    with pytest.raises(
+        CommandError, match=r"^Stopped: no code was issued\.$"
+    ) as caught:
+        run("3", "--database", database, *extra)
+    assert caught.value.returncode == 130
+    assert rows() == before
+
+
+def test_control_c_after_the_commit_takes_nothing_back_and_says_so(seeded_database):
+    def interrupt(**kwargs):
+        raise KeyboardInterrupt
+
+    invite_codes_issued.connect(interrupt)
+    try:
+        with pytest.raises(CommandError, match=r"^Stopped too late") as caught:
+            run("3", "--database", seeded_database)
+    finally:
+        invite_codes_issued.disconnect(interrupt)
+    batch = InviteBatch.objects.using(seeded_database).latest("pk")
+    assert f"batch {batch.pk} was issued" in str(caught.value)
+    assert caught.value.returncode == 130
+    assert batch.codes.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("is_late", "message", "count"),
+    [(False, "Stopped: no code was issued.", 0), (True, "Stopped too late", 3)],
+)
+def test_control_c_at_the_commit_is_told_truly(
+    seeded_database, monkeypatch, is_late, message, count
+):
+    def commit():
+        if is_late:
+            type(connection).commit(connection)
+        elif connection.vendor != "postgresql":
+            # Others commit whatever is under way when Django ends the transaction.
+            connection.rollback()
+        raise KeyboardInterrupt
+
+    connection = connections[seeded_database]
+    connection.ensure_connection()
+    before = InviteCode.objects.using(seeded_database).count()
+    monkeypatch.setattr(connection, "commit", commit)
+    with pytest.raises(CommandError, match=message) as caught:
+        run("3", "--database", seeded_database)
+    assert caught.value.returncode == 130
+    assert InviteCode.objects.using(seeded_database).count() == before + count
+
+
+def test_a_transaction_that_was_cut_short_is_taken_back(seeded_database):
+    batches = InviteBatch.objects.using(seeded_database)
+    transaction.atomic(using=seeded_database).__enter__()
+    batches.create(key="left")
+    start_afresh(seeded_database)
+    assert not batches.filter(key="left").exists()
+
+
+@needs_queue
+def test_codes_can_be_left_to_the_task_queue(
+    capsys, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        run("3", "--enqueue", "--label", "Letter", "--expires", "2099-12-31")
+        assert not InviteBatch.objects.filter(label="Letter").exists()
+    batch = newest_batch()
+    assert (batch.label, batch.codes.count()) == ("Letter", 3)
+    assert capsys.readouterr().out == (
+        f"Enqueued under the key {batch.key}: 3 codes in 'default', each for one use,"
+        " until 2100-01-01T00:00:00+00:00.\n"
+    )
+
+
+@needs_queue
+def test_a_queue_that_works_at_once_has_issued_them(capsys, seeded_database):
+    run("3", "--enqueue", "--json", "--database", seeded_database)
+    result = json.loads(capsys.readouterr().out)
+    batch = InviteBatch.objects.using(seeded_database).latest("pk")
+    assert (result["batch"], result["key"]) == (batch.pk, batch.key)
+    assert batch.codes.count() == 3
+
+
+@needs_queue
+def test_a_queue_that_fails_at_once_says_why(monkeypatch, seeded_database):
+    def failing(*args, **kwargs):
+        raise CodesExhausted("Hardly a free code is left.")
+
+    monkeypatch.setattr(tasks, "issue", failing)
+    with pytest.raises(CommandError, match="Hardly a free code is left"):
+        run("3", "--enqueue", "--database", seeded_database)
+
+
+def test_nothing_is_enqueued_for_a_missing_table(empty_database, monkeypatch):
+    queue = SimpleNamespace(enqueue=lambda **arguments: pytest.fail("It was."))
+    monkeypatch.setattr(tasks, "issue_task", queue)
+    with pytest.raises(CommandError, match=f"'{empty_database}': run 'manage.py migr"):
+        run("1", "--database", empty_database, "--enqueue")
+
+
+@needs_queue
+def test_impossible_codes_are_not_enqueued(settings):
+    settings.INVITE_CODE_LENGTH = 2
+    with pytest.raises(CommandError, match="Only 32 codes are possible, 33 were"):
+        run("33", "--enqueue")
+
+
+def test_a_missing_queue_is_explained(monkeypatch):
+    monkeypatch.setattr(tasks, "issue_task", tasks.NoTask("There is no task queue."))
+    with pytest.raises(CommandError, match=r"^There is no task queue\.$"):
+        run("3", "--enqueue")
+
+
+def test_what_is_enqueued_cannot_be_tried_dry():
+    with pytest.raises(CommandError, match="--enqueue: not allowed with argument"):
+        run("3", "--dry-run", "--enqueue")
+
+
+@needs_queue
+def test_control_c_after_enqueueing_tells_the_key(monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transaction, "on_commit", interrupt)
+    with pytest.raises(CommandError, match=r"so far\. If the task queue") as caught:
+        run("3", "--enqueue")
+    assert re.search(r"under the key [0-9a-f]{32}\.$", str(caught.value))
+    assert caught.value.returncode == 130
 
 
 def test_exhausted_codes_are_explained(settings):
