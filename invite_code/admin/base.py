@@ -1,0 +1,170 @@
+"""What the admin of all models of this app has in common."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, AdminForm
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import DataError
+from django.db.models import Model, QuerySet
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from invite_code.codes import MAX_LENGTH
+
+#: Characters in the longest spelling of a code, and in the longest search: what is
+#: longer is found nowhere, and breaks the ``LIKE`` of SQLite.
+LONGEST = 4 * MAX_LENGTH
+
+#: How a primary key is written; 18 digits fit in a column of any database.
+LIKE_A_KEY = re.compile(r"[0-9]{1,18}")
+
+#: How many of the rows are named that keep another one from being deleted.
+NAMED = 10
+
+
+class IssuedElsewhere(admin.ModelAdmin):  # type: ignore[type-arg]  # none at run time
+    """Rows that come to be by something other than a form.
+
+    Attributes:
+        kept_by: the model, and its field, whose rows keep those here from deletion.
+    """
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["invite_code/admin.css"]}
+
+    show_full_result_count = False
+    kept_by: tuple[type[Model], str] | None = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: codes are issued, and redemptions happen."""
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: Model, form: Any, change: bool
+    ) -> None:
+        """Write what was changed, and not what a redemption wrote meanwhile."""
+        obj.save(update_fields=form.changed_data)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Return the list that was asked for.
+
+        Raises:
+            IncorrectLookupParameters: a year, a number or a text that no database has,
+                which Django would call an error of its own.
+        """
+        try:
+            return super().get_changelist_instance(request)
+        except (OverflowError, ValueError, DataError) as error:
+            raise IncorrectLookupParameters from error
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return what is found; nothing for what no field has room for."""
+        if len(search_term) > LONGEST:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def response_action(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Do what was chosen with the rows that were selected.
+
+        Raises:
+            BadRequest: one is no row, which Django would call an error of its own.
+        """
+        pks = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not all(LIKE_A_KEY.fullmatch(pk) for pk in pks):
+            raise BadRequest("What was selected is no row.")
+        return super().response_action(request, *args, **kwargs)
+
+    def get_deleted_objects(
+        self, objs: QuerySet[Any] | Sequence[Any], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Return what would be deleted, or a few of the rows that forbid it.
+
+        Django would name them all: the million codes of a batch, say.
+        """
+        if self.kept_by:
+            model, field = self.kept_by
+            keepers = model._default_manager.filter(**{f"{field}__in": objs})
+            named = [str(keeper) for keeper in keepers[: NAMED + 1]]
+            if named:
+                return [], {}, set(), [*named[:NAMED], *["…"][: len(named) - NAMED]]
+        return super().get_deleted_objects(objs, request)
+
+    def may(self, request: HttpRequest, action: str) -> bool:
+        """Return whether an account has one of the permissions of its own.
+
+        Args:
+            request: the request of the account.
+            action: "issue", "hand_out", "revoke", "export" or "import".
+        """
+        user: Any = request.user
+        return bool(user.has_perm(f"invite_code.{action}_invitecode"))
+
+    def demand(self, request: HttpRequest, action: str) -> None:
+        """Go on only with a permission.
+
+        Raises:
+            PermissionDenied: the account does not have it.
+        """
+        if not self.may(request, action):
+            raise PermissionDenied
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Return whether actions that revoke are offered."""
+        return self.may(request, "revoke")
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        """Return whether actions that export are offered."""
+        return self.may(request, "export")
+
+    def page(
+        self,
+        request: HttpRequest,
+        template: str,
+        title: object,
+        form: Form | None = None,
+        **context: Any,
+    ) -> TemplateResponse:
+        """Return a page of the admin that is none of Django's own.
+
+        Args:
+            request: the request that it answers.
+            template: its name in ``admin/invite_code/``.
+            title: its heading.
+            form: the form on it, if there is one.
+            context: what else the template needs; ``button`` is the text of the form's.
+        """
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "form": form,
+            "button": title,
+            "media": self.media + form.media if form else self.media,
+            **context,
+        }
+        if form:
+            fields: Any = [(None, {"fields": [*form.fields]})]
+            # It shows any form; the stubs know of those for models only.
+            context["adminform"] = AdminForm(cast(Any, form), fields, {}, (), self)
+        return TemplateResponse(request, f"admin/invite_code/{template}", context)
+
+
+class ReadOnly(IssuedElsewhere):
+    """Rows that nobody edits."""
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        """Return False: nothing of them is for staff to decide."""
+        return False

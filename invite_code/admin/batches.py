@@ -1,0 +1,339 @@
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db import OperationalError, router
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from invite_code import chart, counting, revoking, tasks
+from invite_code.admin.base import IssuedElsewhere
+from invite_code.admin.exports import exported
+from invite_code.admin.forms import ExportForm, HandOutForm, ImportForm, IssueForm
+from invite_code.conf import conf
+from invite_code.errors import InviteCodeError
+from invite_code.handing_out import hand_out, unused
+from invite_code.importing import import_codes, read_lines
+from invite_code.issuing import issue
+from invite_code.models import InviteBatch, InviteCode
+from invite_code.retrying import is_contention
+
+#: What the page of a batch calls its numbers.
+NUMBERS = {
+    "issued": _("Issued"),
+    "handed_out": _("Handed out"),
+    "held": _("Held"),
+    "redeemed": _("Redeemed"),
+    "uses": _("Uses, all together"),
+    "used_up": _("Used up"),
+    "revoked": _("Revoked"),
+    "expired": _("Expired"),
+    "unused": _("Can be handed out"),
+}
+
+#: How many hand-outs the page shows on which codes are handed out.
+SHOWN = 20
+
+#: Seconds after which the page of a batch that is being issued asks again.
+REFRESH = 2
+
+
+@admin.register(InviteBatch)
+class InviteBatchAdmin(IssuedElsewhere):
+    """Batches: issued, handed out, exported, watched and shut down."""
+
+    kept_by = (InviteCode, "batch")
+    list_display = ("__str__", "code_count", "revoked_at", "created_at")
+    fields = ("key", "label", "revoked_at", "created_at")
+    readonly_fields = ("key", "revoked_at", "created_at")
+    search_fields = ("label", "=key")
+    date_hierarchy = "created_at"
+    actions = ("revoke", "restore")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InviteBatch]:
+        """Return the batches, and the number of codes beside each."""
+        codes = InviteCode.objects.filter(batch=OuterRef("pk")).order_by()
+        counts = codes.values("batch").annotate(count=Count("pk")).values("count")
+        count = Coalesce(Subquery(counts, output_field=IntegerField()), 0)
+        batches: QuerySet[InviteBatch] = super().get_queryset(request)
+        return batches.annotate(code_count=count)
+
+    @admin.display(description=_("codes"))
+    def code_count(self, batch: Any) -> int:
+        """Return how many codes a batch has."""
+        return int(batch.code_count)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the addresses of the pages."""
+        pages: dict[str, tuple[str, Callable[..., HttpResponseBase]]] = {
+            "issue": ("issue/", self.issue_view),
+            "issuing": ("issuing/<uuid:key>/", self.issuing_view),
+            "import": ("import/", self.import_view),
+            "hand_out": ("<int:pk>/hand-out/", self.hand_out_view),
+            "export": ("<int:pk>/export/", self.export_view),
+            "revoke": ("<int:pk>/revoke/", self.revoke_view),
+        }
+        own = [
+            path(
+                route,
+                self.admin_site.admin_view(view),
+                name=f"invite_code_invitebatch_{name}",
+            )
+            for name, (route, view) in pages.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the batches, and what an account may do about them."""
+        context = self._allowed(request) | (extra_context or {})
+        return super().changelist_view(request, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show a batch with its numbers, and what an account may do about it."""
+        batch = context["original"]
+        numbers, history = counting.numbers(batch), counting.history(batch)
+        context |= self._allowed(request) | {
+            "numbers": [(NUMBERS[n], grouped(getattr(numbers, n))) for n in NUMBERS],
+            "chart": chart.svg(history),
+            "curves": [label for _, label, _ in chart.CURVES],
+            "points": [
+                (point.moment, [grouped(getattr(point, n)) for n, *_ in chart.CURVES])
+                for point in history
+            ],
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def issue_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Ask what to issue, and issue it.
+
+        Raises:
+            PermissionDenied: the account may not.
+        """
+        self.demand(request, "issue")
+        form = IssueForm(request.POST or None)
+        if form.is_valid():
+            try:
+                self._issue(request, form)
+                page = "admin:invite_code_invitebatch_issuing"
+                return redirect(page, form.cleaned_data["key"])
+            except (InviteCodeError, ValidationError, OperationalError) as error:
+                form.add_error(None, error_of(error))
+        return self.page(request, "form.html", _("Issue invite codes"), form)
+
+    def _issue(self, request: HttpRequest, form: IssueForm) -> None:
+        """Issue codes here and now, or leave that to a worker."""
+        count, key = form.cleaned_data["count"], form.cleaned_data["key"].hex
+        state = tasks.state_of(key)
+        if state.batch or (state.total and not state.error):
+            return  # The form was sent before.
+        if count >= conf.INVITE_CODE_ENQUEUE_FROM and tasks.available():
+            tasks.issue_later(count, key=key, **form.terms())
+            # There is no batch yet to which the log could lead.
+            batch = InviteBatch(label=form.cleaned_data["label"] or key)
+            said = gettext("Codes asked of a worker: %d")
+        else:
+            batch = issue(count, key=key, **form.terms())
+            said = gettext("Codes issued: %d")
+        self.log_addition(request, batch, said % count)
+
+    def issuing_view(self, request: HttpRequest, key: UUID) -> HttpResponseBase:
+        """Show how far a batch is that is being issued, or that it is there.
+
+        Raises:
+            PermissionDenied: the account may not issue codes.
+        """
+        self.demand(request, "issue")
+        state = tasks.state_of(key.hex)
+        response = self.page(
+            request,
+            "invitebatch/issuing.html",
+            _("Codes were issued") if state.batch else _("Codes are being issued"),
+            state=state,
+            done=grouped(state.done),
+            total=grouped(state.total),
+            count=state.batch and state.batch.codes.count(),
+            **self._allowed(request),
+        )
+        if not (state.batch or state.error):
+            response["Refresh"] = str(REFRESH)
+        return response
+
+    def import_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Ask for a file of codes, import it, and report what was refused.
+
+        Raises:
+            PermissionDenied: the account may not.
+        """
+        self.demand(request, "import")
+        form = ImportForm(request.POST or None, request.FILES or None)
+        report = None
+        if form.is_valid():
+            try:
+                lines = read_lines(form.cleaned_data["file"])
+                report = import_codes(lines, **form.terms())
+            except (InviteCodeError, ValidationError, OperationalError) as error:
+                form.add_error(None, error_of(error))
+        if report and report.batch:
+            said = gettext("Codes imported: %d") % report.imported
+            self.log_addition(request, report.batch, said)
+        return self.page(
+            request,
+            "invitebatch/import.html",
+            _("Import invite codes"),
+            None if report and report.batch else form,
+            report=report,
+            **self._allowed(request),
+        )
+
+    def hand_out_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Ask who gets how many codes, and hand them out.
+
+        Raises:
+            Http404: there is no such batch.
+            PermissionDenied: the account may not.
+        """
+        self.demand(request, "hand_out")
+        batch = get_object_or_404(InviteBatch, pk=pk)
+        form = HandOutForm(request.POST or None)
+        if form.is_valid():
+            try:
+                self._hand_out(request, batch, form)
+                return HttpResponseRedirect(request.path)
+            except (InviteCodeError, ValidationError, OperationalError) as error:
+                form.add_error(None, error_of(error))
+        return self.page(
+            request,
+            "invitebatch/hand_out.html",
+            _("Hand out invite codes"),
+            form,
+            original=batch,
+            unused=0 if batch.revoked_at else chosen(batch, "unused").count(),
+            lines=batch.hand_outs.order_by("-pk")[:SHOWN],
+            **self._allowed(request),
+        )
+
+    def _hand_out(
+        self, request: HttpRequest, batch: InviteBatch, form: HandOutForm
+    ) -> None:
+        count, recipient = form.cleaned_data["count"], form.cleaned_data["recipient"]
+        line = hand_out(batch, count, to=recipient)
+        values = {"line": line, "recipient": recipient, "count": count}
+        said = gettext("%(line)s, to %(recipient)s; codes: %(count)d") % values
+        self.log_change(request, batch, said)
+        self.message_user(request, said)
+
+    def export_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Ask which codes of a batch to export, and send them.
+
+        Raises:
+            Http404: there is no such batch.
+            PermissionDenied: the account may not.
+        """
+        self.demand(request, "export")
+        batch = get_object_or_404(InviteBatch, pk=pk)
+        initial = {"codes": request.GET.get("codes", "all")}
+        form = ExportForm(request.POST or None, batch=batch, initial=initial)
+        if form.is_valid():
+            codes = chosen(batch, form.cleaned_data["codes"])
+            try:
+                response = exported(request, codes, form.cleaned_data["format"])
+                said = gettext("Codes exported: %d") % codes.count()
+                self.log_change(request, batch, said)
+                return response
+            except InviteCodeError as error:
+                form.add_error(None, str(error))
+        title = _("Export invite codes")
+        return self.page(request, "form.html", title, form, original=batch)
+
+    def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Ask whether to revoke a batch, or to restore it, and do so.
+
+        Raises:
+            Http404: there is no such batch.
+            PermissionDenied: the account may not.
+        """
+        self.demand(request, "revoke")
+        batch = get_object_or_404(InviteBatch, pk=pk)
+        for name, action in (("revoke", self.revoke), ("restore", self.restore)):
+            if name in request.POST:
+                action(request, InviteBatch.objects.filter(pk=pk))
+                return HttpResponseRedirect(request.path)
+        title = _("Restore the batch") if batch.revoked_at else _("Revoke the batch")
+        return self.page(request, "invitebatch/revoke.html", title, original=batch)
+
+    @admin.action(permissions=["revoke"], description=_("Revoke selected batches"))
+    def revoke(self, request: HttpRequest, queryset: QuerySet[InviteBatch]) -> None:
+        """Revoke batches; those revoked before keep their moment."""
+        changed = [batch for batch in queryset if revoking.revoke_batch(batch)]
+        for batch in changed:
+            self.log_change(request, batch, gettext("Revoked."))
+        self.message_user(request, gettext("Batches revoked: %d") % len(changed))
+
+    @admin.action(permissions=["revoke"], description=_("Restore selected batches"))
+    def restore(self, request: HttpRequest, queryset: QuerySet[InviteBatch]) -> None:
+        """Take back that batches were revoked."""
+        changed = [batch for batch in queryset if revoking.restore_batch(batch)]
+        for batch in changed:
+            self.log_change(request, batch, gettext("Restored."))
+        self.message_user(request, gettext("Batches restored: %d") % len(changed))
+
+    def _allowed(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what an account may do, as templates ask for it."""
+        names = ("issue", "import", "hand_out", "export", "revoke")
+        may = {f"may_{name}": self.may(request, name) for name in names}
+        return may | {"may_view": self.has_view_permission(request)}
+
+
+def chosen(batch: InviteBatch, choice: str) -> QuerySet[InviteCode]:
+    """Return the codes of a batch that a form asks for.
+
+    Args:
+        batch: the batch.
+        choice: "all", "unused", or the primary key of a hand-out.
+    """
+    if choice == "unused":
+        return unused(batch, router.db_for_read(InviteCode))
+    codes = InviteCode.objects.filter(batch=batch)
+    return codes if choice == "all" else codes.filter(hand_out=int(choice))
+
+
+def error_of(error: Exception) -> ValidationError:
+    """Return an error as a form shows it, whatever fields it knows.
+
+    Args:
+        error: what the form asked for and did not get.
+
+    Raises:
+        OperationalError: the database complains of something else than rivals.
+    """
+    if isinstance(error, ValidationError):
+        return ValidationError(error.messages)
+    if isinstance(error, OperationalError):
+        if not is_contention(error):
+            raise error
+        return ValidationError(
+            _("Others were quicker, and nothing was done: try again.")
+        )
+    return ValidationError(str(error))
+
+
+def grouped(number: int) -> str:
+    """Return a number as people read it, as on the chart."""
+    return str(number_format(number, force_grouping=True))
