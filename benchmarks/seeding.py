@@ -43,10 +43,10 @@ MOST_OF_RAW = 1.5
 LEAST_OF_BULK = {"sqlite": 8, "postgresql": 3, "mariadb": 4}
 MOST_EXTRA_MIB = 50
 
-COLUMNS = "batch_id, code, max_uses, uses, expires_at, revoked_at, created_at"
+COLUMNS = "batch_id, code, max_uses, uses, email, created_at"
 INSERT = f"INSERT INTO invite_code_invitecode ({COLUMNS})"
 NOW = "2026-01-01 00:00:00"
-REST = f"1, 0, NULL, NULL, '{NOW}'"
+REST = f"1, 0, '', '{NOW}'"
 
 Way = Callable[[Any, list[str]], None]
 
@@ -63,12 +63,12 @@ def sqlite_executemany(cursor: Any, codes: list[str]) -> None:
 
 def postgresql_copy(cursor: Any, codes: list[str]) -> None:
     with cursor.copy(f"COPY invite_code_invitecode ({COLUMNS}) FROM STDIN") as copy:
-        copy.write("".join(f"1\t{code}\t1\t0\t\\N\t\\N\t{NOW}+00\n" for code in codes))
+        copy.write("".join(f"1\t{code}\t1\t0\t\t{NOW}+00\n" for code in codes))
 
 
 def postgresql_unnest(cursor: Any, codes: list[str]) -> None:
     cursor.execute(
-        f"{INSERT} SELECT 1, code, 1, 0, NULL, NULL, '{NOW}+00'"
+        f"{INSERT} SELECT 1, code, 1, 0, '', '{NOW}+00'"
         " FROM unnest(string_to_array(%s, ',')) AS code",
         [",".join(codes)],
     )
@@ -89,7 +89,7 @@ def mariadb_values(cursor: Any, codes: list[str]) -> None:
 
 def mariadb_load_data(cursor: Any, codes: list[str]) -> None:
     with tempfile.NamedTemporaryFile("w") as file:
-        file.write("".join(f"1\t{code}\t1\t0\t\\N\t\\N\t{NOW}\n" for code in codes))
+        file.write("".join(f"1\t{code}\t1\t0\t\t{NOW}\n" for code in codes))
         file.flush()
         cursor.execute(
             f"LOAD DATA LOCAL INFILE '{file.name}'"
@@ -108,8 +108,8 @@ def with_raw_driver(raw: Any, way: Way, codes: list[str]) -> None:
     cursor = raw.cursor()
     cursor.execute("BEGIN")
     cursor.execute(
-        "INSERT INTO invite_code_invitebatch VALUES"
-        f" (1, 'seed', 'Seeded by migrate', '{NOW}')"
+        "INSERT INTO invite_code_invitebatch (id, label, created_at)"
+        f" VALUES (1, 'Seeded by migrate', '{NOW}')"
     )
     way(cursor, codes)
     raw.commit()
