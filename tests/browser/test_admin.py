@@ -96,9 +96,7 @@ def addresses(batch):
     ]
 
 
-@pytest.mark.parametrize(
-    "page", [{}, DARK, DESKTOP, DARK | DESKTOP], indirect=True, ids=str
-)
+@pytest.mark.parametrize("page", [{}, DARK | DESKTOP], indirect=True, ids=str)
 def test_axe_finds_nothing_and_pages_fit_the_screen(staff, batch):
     for address in addresses(batch):
         staff.goto(address)
@@ -122,7 +120,7 @@ def test_what_is_left_to_django_is_on_its_own_pages_too(staff):
     assert found >= OF_DJANGO
 
 
-@pytest.mark.parametrize("page", [{}, DESKTOP, WITHOUT_SCRIPT], indirect=True, ids=str)
+@pytest.mark.parametrize("page", [{}, WITHOUT_SCRIPT], indirect=True, ids=str)
 def test_a_batch_is_issued_handed_out_revoked_and_restored(staff, expect):
     staff.goto(BATCHES)
     staff.get_by_role("link", name="Issue codes").click()
@@ -178,9 +176,7 @@ def test_codes_are_filtered_and_revoked_by_an_action(staff, expect, batch):
     staff.goto(CODES)
     staff.get_by_role("link", name="Newsletter", exact=True).click()
     staff.get_by_role("link", name="Used", exact=True).click()
-    staff.wait_for_timeout(4000)
-    print("URL", staff.url, [(r.inner_text(), r.is_visible()) for r in staff.get_by_role("row").all()][:30], flush=True)
-    expect(staff.get_by_role("row")).to_have_count(2)  # With that of the heads.
+    expect(staff.locator("#result_list tbody tr")).to_have_count(1)
     staff.locator("input[name=_selected_action]").check()
     staff.locator("select[name=action]").select_option("revoke")
     staff.locator("#changelist-form button[type=submit]").first.click()
