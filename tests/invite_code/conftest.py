@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
+from shutil import copyfile
 
 import pytest
 from django.apps import apps
@@ -17,29 +18,56 @@ from invite_code.signals import (
     invite_codes_issued,
 )
 
+SEED_COUNT = 5
+
+
+@contextmanager
+def database(blocker, name, *, template=None, keep=False, options=None):
+    """Make a database as Django makes its test databases; yield its alias.
+
+    Args:
+        blocker: pytest-django's, that lets tests reach the databases they name only.
+        name: of the database.
+        template: the name of one to copy, on PostgreSQL.
+        keep: whether to leave it there.
+        options: what to add to its OPTIONS.
+    """
+    alias = "empty"
+    settings = deepcopy(connections["default"].settings_dict)
+    settings["OPTIONS"] |= options or {}
+    settings["TEST"] |= {"NAME": name, "TEMPLATE": template}
+    connections.settings[alias] = settings
+    creation = connections[alias].creation
+    with blocker.unblock():
+        copied = template == name  # A file of SQLite.
+        settings["NAME"] = (
+            name if copied else creation._create_test_db(verbosity=0, autoclobber=True)
+        )
+        connections[alias].ensure_connection()  # It makes the file of SQLite.
+        yield alias
+        connections[alias].close()
+        if not keep:
+            creation._destroy_test_db(name, verbosity=0)
+    del connections[alias], connections.settings[alias]
+
 
 @pytest.fixture
 def empty_database(db, django_db_blocker, request, tmp_path):
     """The alias of a database without tables, which no transaction surrounds.
 
-    Made as Django makes its test databases. Each thread has a connection of its own
-    to it. An indirect parameter adds to its OPTIONS.
+    Each thread has a connection of its own to it. An indirect parameter adds to its
+    OPTIONS.
     """
-    alias = "empty"
-    settings = deepcopy(connections["default"].settings_dict)
-    settings["OPTIONS"] |= getattr(request, "param", {})
-    in_file = connections["default"].vendor == "sqlite"
-    name = str(tmp_path / "empty.sqlite3") if in_file else settings["NAME"] + "_empty"
-    settings["TEST"]["NAME"] = name
-    connections.settings[alias] = settings
-    creation = connections[alias].creation
-    with django_db_blocker.unblock():  # Tests may reach the databases they name only.
-        settings["NAME"] = creation._create_test_db(verbosity=0, autoclobber=True)
-        connections[alias].ensure_connection()  # It makes the file of SQLite.
+    name = name_of_database(tmp_path, "empty")
+    options = getattr(request, "param", {})
+    with database(django_db_blocker, name, options=options) as alias:
         yield alias
-        connections[alias].close()
-        creation._destroy_test_db(name, verbosity=0)
-    del connections[alias], connections.settings[alias]
+
+
+def name_of_database(folder, suffix):
+    if connections["default"].vendor == "sqlite":
+        return str(folder / f"{suffix}.sqlite3")
+    return f"{connections['default'].settings_dict['NAME']}_{suffix}"
 
 
 @pytest.fixture
@@ -54,27 +82,60 @@ def post_migrate_receivers():
 @pytest.fixture
 def seed_count(settings):
     """Few codes, where their number does not matter."""
-    settings.INVITE_CODE_SEED_COUNT = 5
-    return 5
+    settings.INVITE_CODE_SEED_COUNT = SEED_COUNT
+    return SEED_COUNT
 
 
 @pytest.fixture
-def seeded_database(seed_count, empty_database):
+def seeded_database(
+    db, seed_count, django_db_blocker, request, tmp_path, seeded_template
+):
     """The alias of a database that has all tables and the first codes.
 
-    As after ``migrate``, but in a fifth of the time: the tables are made as they are
-    now, and not by way of all that they have been.
+    An indirect parameter adds to its OPTIONS.
+    """
+    name, template = name_of_database(tmp_path, "empty"), seeded_template
+    if connections["default"].vendor == "sqlite":
+        template = copyfile(seeded_template, name)
+    options = getattr(request, "param", {})
+    with database(django_db_blocker, name, template=template, options=options) as alias:
+        if template is None:
+            make_tables(alias)
+        yield alias
+
+
+@pytest.fixture(scope="session")
+def seeded_template(django_db_setup, django_db_blocker, tmp_path_factory):
+    """The name of a database to copy for each test; None where that cannot be done."""
+    if connections["default"].vendor == "mysql":
+        yield None
+        return
+    name = name_of_database(tmp_path_factory.mktemp("seeded"), "seeded")
+    with (
+        override_settings(INVITE_CODE_SEED_COUNT=SEED_COUNT),
+        database(django_db_blocker, name, keep=True) as alias,
+    ):
+        make_tables(alias)
+        creation = connections[alias].creation
+    yield name
+    with django_db_blocker.unblock():
+        creation._destroy_test_db(name, verbosity=0)
+
+
+def make_tables(alias):
+    """Do what ``migrate`` does, in a fifth of the time.
+
+    The tables are made as they are now, and not by way of all that they have been.
     """
     modules = {app.label: None for app in apps.get_app_configs()}
     with override_settings(MIGRATION_MODULES=modules):
-        call_command("migrate", run_syncdb=True, database=empty_database, verbosity=0)
-    recorder = MigrationRecorder(connections[empty_database])
+        call_command("migrate", run_syncdb=True, database=alias, verbosity=0)
+    recorder = MigrationRecorder(connections[alias])
     recorder.ensure_schema()
     applied = MigrationLoader(None).graph.nodes
     recorder.migration_qs.bulk_create(
         recorder.Migration(app=app, name=name) for app, name in applied
     )
-    return empty_database
 
 
 @pytest.fixture

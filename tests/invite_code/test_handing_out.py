@@ -42,7 +42,7 @@ LEVELS = {
 }
 
 at_each_level = pytest.mark.parametrize(
-    "empty_database", LEVELS[connection.vendor], ids=str, indirect=True
+    "seeded_database", LEVELS[connection.vendor], ids=str, indirect=True
 )
 
 
@@ -285,7 +285,7 @@ def test_who_asks_for_what_others_keep_gets_none(seeded_database, threads):
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="It has one writer.")
 @pytest.mark.parametrize(
-    "empty_database", [IMPATIENT[connection.vendor]], ids=[""], indirect=True
+    "seeded_database", [IMPATIENT[connection.vendor]], ids=[""], indirect=True
 )
 def test_other_codes_are_redeemed_while_some_are_handed_out(seeded_database, threads):
     batch = issue(60, using=seeded_database)

@@ -403,7 +403,7 @@ REPEATABLE_READ = {
     connection.vendor == "sqlite", reason="On SQLite nobody writes meanwhile."
 )
 @pytest.mark.parametrize(
-    "empty_database", [{}, REPEATABLE_READ], indirect=True, ids=["default", "strict"]
+    "seeded_database", [{}, REPEATABLE_READ], indirect=True, ids=["default", "strict"]
 )
 def test_codes_that_a_rival_commits_meanwhile_are_refused(
     monkeypatch, seeded_database, threads

@@ -463,7 +463,7 @@ def test_a_clash_in_bulk_is_drawn_anew(monkeypatch, small_chunks):
 )
 @pytest.mark.parametrize("max_uses", [None, 3])
 @pytest.mark.parametrize(
-    "empty_database", [{"server_side_binding": True}], indirect=True, ids=["binding"]
+    "seeded_database", [{"server_side_binding": True}], indirect=True, ids=["binding"]
 )
 def test_parameters_bound_by_the_server_will_do(seeded_database, max_uses):
     assert connections[seeded_database].features.uses_server_side_binding

@@ -622,7 +622,7 @@ def test_without_returning_a_rival_is_seen_too(joe, take):
     connection.vendor != "postgresql", reason="An option of its driver."
 )
 @pytest.mark.parametrize(
-    "empty_database", [{"server_side_binding": True}], indirect=True
+    "seeded_database", [{"server_side_binding": True}], indirect=True
 )
 def test_the_server_may_bind_the_parameters(seeded_database):
     code = InviteCode.objects.using(seeded_database).first().code

@@ -27,7 +27,9 @@ IMPATIENT = {
 
 def connected_with(options):
     options = options.get(connection.vendor, {})
-    return pytest.mark.parametrize("empty_database", [options], ids=[""], indirect=True)
+    return pytest.mark.parametrize(
+        "seeded_database", [options], ids=[""], indirect=True
+    )
 
 
 class DriverError(Exception):

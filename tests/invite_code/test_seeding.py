@@ -310,7 +310,7 @@ def both_look_before_one_writes(seeded_database, monkeypatch):
 
 
 isolations = pytest.mark.parametrize(
-    "empty_database",
+    "seeded_database",
     [{}, *ISOLATION],
     indirect=True,
     ids=["as set", *map(str, ISOLATION)],
@@ -368,7 +368,7 @@ def test_the_slower_one_would_fail_without_trying_again(seeded_database, seed_co
 @pytest.mark.skipif(
     connection.vendor != "postgresql", reason="The others wait and then see the codes."
 )
-@pytest.mark.parametrize("empty_database", ISOLATION, indirect=True, ids=str)
+@pytest.mark.parametrize("seeded_database", ISOLATION, indirect=True, ids=str)
 @pytest.mark.usefixtures("both_look_before_one_writes")
 def test_above_read_committed_the_slower_one_would_fail_too(
     seeded_database, seed_count, monkeypatch
