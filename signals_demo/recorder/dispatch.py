@@ -1,0 +1,417 @@
+"""The hook: what takes the place of the methods of ``Signal`` while it is recorded.
+
+Nothing is connected, because a receiver changes what Django does. All that Django
+gives to the program stays what it is: the order of the results, the receivers in them,
+exceptions, and what ``send_robust()`` logs.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import ContextVar
+from functools import wraps
+from inspect import CO_VARARGS
+from threading import get_ident
+from time import perf_counter_ns as clock
+from typing import Any, Final, cast
+
+from django.dispatch import Signal
+
+from signals_demo.recorder import capture, database, scope
+from signals_demo.recorder.callers import project_frame
+from signals_demo.recorder.inventory import signal_name
+from signals_demo.recorder.patching import Replacing
+from signals_demo.recorder.scope import AMBIENT, position
+from signals_demo.recorder.trace import Emission, Parent, ReceiverCall, Recording
+
+#: Sent for every row that is read; many in a row become one entry.
+FOLDED: Final = frozenset(
+    {"django.db.models.signals.pre_init", "django.db.models.signals.post_init"}
+)
+#: How far to look back for the entry that another one is folded into.
+_FOLD_BACK: Final = 4
+#: What an entry without arguments takes, in bytes: measured, rounded up.
+ENTRY_SIZE: Final = 1_000
+#: How many calls are in that, and what each of more takes.
+CALLS_IN_ENTRY: Final = 1
+CALL_SIZE: Final = 300
+
+#: Says of a signal, its sender and a receiver whether it is muted in this context.
+Mute = Callable[[Signal, object, object], bool]
+mutes: Final[ContextVar[tuple[Mute, ...]]] = ContextVar(
+    "signals_demo.recorder.mutes", default=()
+)
+
+
+def _begin(
+    signal: Signal, sender: object, named: dict[str, object], method: str
+) -> Emission | None:
+    """Return the entry of an emission that begins; None if nobody wants it."""
+    above = position.get()
+    parent: Parent
+    if above is None:
+        if not scope.everywhere:
+            return None
+        parent = AMBIENT
+    elif isinstance(above, Emission):
+        if above.pending is signal:  # The send() of a subclass, calling that of Signal.
+            return None
+        parent = above.parent
+    else:
+        parent = above
+    name = signal_name(signal)
+    described_sender = capture.sender(sender)
+    thread = get_ident()
+    if name in FOLDED:
+        folded = _folded(parent, name, described_sender, thread)
+        if folded is not None:
+            folded.pending = signal
+            return folded
+    described, size = capture.arguments(name, named)
+    holders = scope.room(parent, name, ENTRY_SIZE + size, described_sender)
+    if not holders:
+        return None
+    frame = project_frame(sys._getframe(2))
+    loop = asyncio._get_running_loop()
+    task = asyncio.current_task(loop) if loop is not None else None
+    emission = Emission(
+        next(scope.numbers),
+        name,
+        described_sender,
+        method,
+        described,
+        (frame.f_code, frame.f_lasti) if frame is not None else None,
+        thread,
+        capture.masked(task.get_name()) if task is not None else None,
+        database.transaction_of(thread, named.get("using")) if database.open_ else None,
+        parent,
+        signal,
+    )
+    scope.keep(parent, emission, holders)
+    return emission
+
+
+def _folded(
+    parent: Parent, name: str, sender: str | None, thread: int
+) -> Emission | None:
+    """Return the entry that one more emission of the kind belongs to."""
+    looking = scope.looking(parent)
+    for recording in looking:
+        entries = scope.place(parent, recording).entries
+        for entry in entries[: -_FOLD_BACK - 1 : -1]:
+            if not isinstance(entry, Emission) or entry.signal not in FOLDED:
+                break
+            if (
+                entry.signal == name
+                and entry.sender == sender
+                and entry.thread == thread
+            ):
+                if not _is_open(entry, looking):
+                    return None
+                entry.times += 1
+                return entry
+    return None
+
+
+def _is_open(entry: Emission, looking: tuple[Recording, ...]) -> bool:
+    """Return whether those who look are those who could when the entry was made."""
+    for each in entry.holders:
+        if each.duration:
+            return False
+    if entry.holders == looking:
+        return True
+    started = entry.started or 0
+    return all(each.started < started for each in looking) and all(
+        each in looking for each in entry.holders
+    )
+
+
+def _send(original: Callable[..., Any]) -> Callable[..., Any]:
+    method = original.__name__
+
+    def send(self: Signal, sender: object, **named: object) -> Any:
+        emission = _begin(self, sender, named, method)
+        if emission is None:
+            return _returned(original(self, sender, **named))
+        token = position.set(emission)
+        started = clock()
+        emission.started = emission.started or started
+        try:
+            responses = original(self, sender, **named)
+        except BaseException as error:
+            emission.raised = capture.type_name(type(error))
+            raise
+        finally:
+            emission.duration += clock() - started
+            emission.pending = None
+            position.reset(token)
+        return _unwrapped(responses) if emission.calls else responses
+
+    return send
+
+
+def _asend(original: Callable[..., Any]) -> Callable[..., Any]:
+    method = original.__name__
+
+    async def asend(self: Signal, sender: object, **named: object) -> Any:
+        emission = _begin(self, sender, named, method)
+        if emission is None:
+            return _returned(await original(self, sender, **named))
+        try:
+            # A subclass may have made it a function that begins a task.
+            token = position.set(emission)
+            try:
+                awaitable = original(self, sender, **named)
+            finally:
+                position.reset(token)
+            responses = await _Driven(_coroutine(awaitable), emission)
+        finally:
+            emission.pending = None
+        return _unwrapped(responses) if emission.calls else responses
+
+    return asend
+
+
+def _returned(responses: Any) -> Any:
+    """Return what Django returns, if a subclass called it for an emission."""
+    return _unwrapped(responses) if isinstance(position.get(), Emission) else responses
+
+
+def _unwrapped(responses: Any) -> Any:
+    """Return what Django returns: the receivers themselves, each with its response."""
+    if type(responses) is not list:  # A subclass may return what it likes.
+        return responses
+    return [
+        (pair[0].receiver, *pair[1:])
+        if type(pair) is tuple and pair and isinstance(pair[0], _Receiver)
+        else pair
+        for pair in responses
+    ]
+
+
+def _live_receivers(original: Callable[..., Any]) -> Callable[..., Any]:
+    def live_receivers(self: Signal, sender: object) -> Any:
+        above = position.get()
+        emission = None
+        if isinstance(above, Emission) and above.pending is self:
+            emission = above
+            above.pending = None  # What asks from now on is no longer send().
+        live = original(self, sender)
+        muted = mutes.get()
+        if emission is None and not muted:
+            return live
+        synchronous, asynchronous = live
+        if muted:
+            synchronous = _audible(self, sender, synchronous, muted, emission)
+            asynchronous = _audible(self, sender, asynchronous, muted, emission)
+        if emission is None:
+            return synchronous, asynchronous
+        # What is folded into an entry has calls already.
+        begin_call = _call if emission.times == 1 else _folded_call
+        calls = [*emission.calls]
+        wrapped = (
+            [_Sync(each, begin_call(emission, each, calls)) for each in synchronous],
+            [_Async(each, begin_call(emission, each, calls)) for each in asynchronous],
+        )
+        more = len(calls) - len(emission.calls) - CALLS_IN_ENTRY
+        if more > 0:
+            for holder in emission.holders:
+                holder.grow(CALL_SIZE * more)
+        emission.calls = calls
+        return wrapped
+
+    return live_receivers
+
+
+def _audible(
+    signal: Signal,
+    sender: object,
+    receivers: list[Any],
+    muted: tuple[Mute, ...],
+    emission: Emission | None,
+) -> list[Any]:
+    """Return the receivers that are not muted, and note those that are."""
+    audible = []
+    for receiver in receivers:
+        if not any(mute(signal, sender, receiver) for mute in muted):
+            audible.append(receiver)
+        elif emission is not None:
+            calls = [*emission.calls]
+            _folded_call(emission, receiver, calls).muted = True
+            emission.calls = calls
+    return audible
+
+
+def _call(
+    emission: Emission, receiver: object, calls: list[ReceiverCall]
+) -> ReceiverCall:
+    name, place = capture.function_parts(receiver)
+    call = ReceiverCall(name, place, emission.parent.root)
+    call.holders = emission.holders
+    calls.append(call)
+    return call
+
+
+def _folded_call(
+    emission: Emission, receiver: object, calls: list[ReceiverCall]
+) -> ReceiverCall:
+    parts = capture.function_parts(receiver)
+    for call in calls:
+        if call.is_of(*parts):
+            call.times += 1
+            return call
+    return _call(emission, receiver, calls)
+
+
+class _Receiver:
+    """A receiver whose call is noted. To all else it is the receiver itself."""
+
+    __slots__ = ("call", "receiver")
+
+    def __init__(self, receiver: Any, call: ReceiverCall) -> None:
+        self.receiver = receiver
+        self.call = call
+
+    def __getattr__(self, name: str) -> Any:  # Django logs its __qualname__.
+        return getattr(self.receiver, name)
+
+
+class _Sync(_Receiver):
+    __slots__ = ()
+
+    def __call__(self, **named: object) -> Any:
+        call = self.call
+        token = position.set(call)
+        call.started = started = clock()
+        try:
+            return self.receiver(**named)
+        except BaseException as error:
+            call.raised = capture.type_name(type(error))
+            raise
+        finally:
+            took = clock() - started
+            call.duration += took
+            call.running += took
+            position.reset(token)
+
+
+class _Async(_Receiver):
+    __slots__ = ()
+
+    def __call__(self, **named: object) -> Any:
+        call = self.call
+        call.is_async = True
+        token = position.set(call)
+        started = clock()
+        try:
+            awaitable = self.receiver(**named)
+        except BaseException as error:
+            call.started = started
+            call.raised = capture.type_name(type(error))
+            raise
+        finally:
+            position.reset(token)
+        return _Driven(_coroutine(awaitable), call)
+
+
+def _coroutine(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+    if isinstance(awaitable, Coroutine):
+        return awaitable
+
+    async def wait() -> Any:
+        return await awaitable
+
+    return wait()
+
+
+class _Driven(Coroutine[Any, Any, Any]):
+    """A coroutine whose steps run inside of a node of the tree.
+
+    Django 6.1 runs all receivers of an emission in one context. So what is set must be
+    taken back whenever the coroutine lets another one run, not only at its end.
+    """
+
+    __slots__ = ("began", "coroutine", "inside", "node")
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], node: Emission | ReceiverCall
+    ) -> None:
+        self.coroutine = coroutine
+        self.node = node
+        # Where the next step goes on: in a recording, if the last one began it.
+        self.inside: Emission | Parent | None = node
+        self.began = 0
+
+    def __getattr__(self, name: str) -> Any:  # asyncio shows its name and its frame.
+        return getattr(self.coroutine, name)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return cast("Generator[Any, Any, Any]", self)  # It has all methods of one.
+
+    def __next__(self) -> Any:
+        return self._step(self.coroutine.send, None)
+
+    def send(self, value: Any) -> Any:
+        return self._step(self.coroutine.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._step(self.coroutine.throw, *error)
+
+    def close(self) -> None:
+        self._step(self.coroutine.close)
+        self._end(GeneratorExit)
+
+    def _step(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        node = self.node
+        token = position.set(self.inside)
+        started = clock()
+        self.began = self.began or started
+        node.started = node.started or started
+        try:
+            return step(*arguments)
+        except BaseException as error:
+            self._end(type(error))
+            raise
+        finally:
+            if isinstance(node, ReceiverCall):
+                node.running += clock() - started
+            self.inside = position.get()
+            position.reset(token)
+
+    def _end(self, how: type[BaseException]) -> None:
+        self.node.duration += clock() - self.began
+        if how is not StopIteration:
+            self.node.raised = capture.type_name(how)
+
+
+def _in_any_shape(replace: Replacing) -> Replacing:
+    """Have a method replaced whatever arguments the one of a subclass takes."""
+
+    def replacing(original: Callable[..., Any]) -> Callable[..., Any]:
+        code = original.__code__
+        names = code.co_varnames[: code.co_argcount]
+        if names == ("self", "sender") and not code.co_flags & CO_VARARGS:
+            return replace(original)
+
+        def send(self: Signal, *args: Any, **named: Any) -> Any:
+            @wraps(original)
+            def exactly(self: Signal, sender: object, **others: object) -> Any:
+                return original(self, *args, **named)
+
+            others = dict(named)
+            by_name = others.pop("sender", None)
+            return replace(exactly)(self, args[0] if args else by_name, **others)
+
+        return send
+
+    return replacing
+
+
+#: What takes the place of each method of ``Signal``.
+REPLACING: Final[dict[str, Replacing]] = {
+    "send": _in_any_shape(_send),
+    "send_robust": _in_any_shape(_send),
+    "asend": _in_any_shape(_asend),
+    "asend_robust": _in_any_shape(_asend),
+    "_live_receivers": _live_receivers,
+}

@@ -1,0 +1,3 @@
+"""Receivers that nobody connects, because nobody imports them."""
+
+raise AssertionError("It was imported.")

@@ -1,0 +1,144 @@
+from types import SimpleNamespace
+
+import pytest
+from django.dispatch import Signal
+
+from signals_demo.recorder import record
+from signals_demo.recorder.trace import (
+    COMMITTED,
+    OPEN,
+    ROLLED_BACK,
+    CommitHook,
+    Emission,
+    Query,
+    ReceiverCall,
+    Recording,
+    Transaction,
+    walk,
+)
+
+
+def emission(order=1, *, caller=None, transaction=None, parent=None):
+    return Emission(
+        order, "shop.signals.sold", None, "send", {}, caller, 1, None, transaction,
+        parent, None,
+    )  # fmt: skip
+
+
+def query(order=1, transaction=None):
+    return Query(order, "SELECT 1", "default", 1, False, transaction)
+
+
+def test_what_came_after_a_savepoint_that_was_undone_is_rolled_back():
+    transaction = Transaction("default")
+    transaction.savepoints["inner"] = 3
+    transaction.undo("inner", 6)
+    transaction.state = COMMITTED
+    fates = [transaction.fate(order) for order in (2, 4, 5, 7)]
+    assert fates == [COMMITTED, ROLLED_BACK, ROLLED_BACK, COMMITTED]
+
+
+def test_a_savepoint_from_before_the_recording_takes_back_all():
+    transaction = Transaction("default")
+    transaction.undo("unknown", 6)
+    assert [transaction.fate(order) for order in (1, 7)] == [ROLLED_BACK, OPEN]
+
+
+@pytest.mark.parametrize("make", [emission, query])
+def test_fate_is_that_of_the_transaction(make):
+    assert make().fate is None
+    assert make(transaction=Transaction("default")).fate == OPEN
+
+
+@pytest.mark.parametrize(
+    ("state", "ran", "raised", "outcome"),
+    [
+        (OPEN, None, None, "has not run: the transaction is open"),
+        (None, None, None, "has not run: the transaction is open"),
+        (ROLLED_BACK, None, None, "never ran: rolled back"),
+        (COMMITTED, None, None, "never ran: one before it raised"),
+        (COMMITTED, 5, None, "ran"),
+        (COMMITTED, 5, "KeyError", "raised KeyError"),
+    ],
+)
+def test_a_hook_says_what_became_of_it(state, ran, raised, outcome):
+    transaction = None
+    if state:
+        transaction = Transaction("default")
+        transaction.state = state
+    hook = CommitHook(1, "shop.mail", transaction, Recording(1, 1))
+    hook.started, hook.raised = ran, raised
+    assert hook.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("attributes", "outcome"),
+    [
+        ({}, "not reached"),
+        ({"started": 1}, "returned"),
+        ({"started": 1, "raised": "KeyError"}, "raised KeyError"),
+        ({"muted": True}, "muted"),
+    ],
+)
+def test_a_call_says_what_became_of_it(attributes, outcome):
+    call = ReceiverCall("shop.receiver", "", Recording(1, 1))
+    for name, value in attributes.items():
+        setattr(call, name, value)
+    assert call.outcome == outcome
+
+
+def test_a_receiver_is_named_by_text_or_by_its_code():
+    code = test_a_receiver_is_named_by_text_or_by_its_code.__code__
+    root = Recording(1, 1)
+    read = ReceiverCall("shop.receiver", "shop.py:3", root)
+    made = ReceiverCall(("shop", "receiver"), code, root)
+    assert (read.receiver, read.place) == ("shop.receiver", "shop.py:3")
+    assert made.receiver == "shop.receiver"
+    assert made.place == f"{__file__}:{code.co_firstlineno}"
+    assert made.is_of(("shop", "receiver"), code)
+    assert not made.is_of(("shop", "other"), code)
+
+
+def test_the_caller_is_text_or_the_line_of_an_instruction():
+    lines = SimpleNamespace(
+        co_filename="shop.py",
+        co_firstlineno=1,
+        co_lines=lambda: [(0, 2, None), (2, 8, 5), (8, 9, 6)],
+    )
+    callers = [
+        emission(caller=caller).caller
+        for caller in (None, "shop.py:3", (lines, 4), (lines, 8), (lines, 0))
+    ]
+    assert callers == [None, "shop.py:3", "shop.py:5", "shop.py:6", "shop.py:1"]
+
+
+def test_an_emission_is_named_by_the_last_part():
+    assert emission().name == "sold"
+
+
+def test_a_recording_counts_what_grows():
+    recording = Recording(max_entries=5, max_bytes=100)
+    assert recording.takes("query", 50, None, nested=False)
+    recording.grow(51)
+    assert not recording.takes("query", 0, None, nested=False)
+    assert recording.dropped == {"query": 1}
+
+
+def test_everything_is_walked_through_with_what_is_around_it():
+    inner = Signal()
+    hook = CommitHook(3, "hook", None, Recording(1, 1))
+    hook.entries = [query(4)]
+
+    def receiver(**named):
+        inner.send(None)
+
+    signal = Signal()
+    signal.connect(receiver)
+    with record() as recording:
+        signal.send(None)
+    recording.entries += [hook]
+    (outer, nothing), (nested, above), (_, none), (statement, around) = walk(recording)
+    assert (nothing, above, none) == ((), (outer, outer.calls[0]), ())
+    assert around == (hook,)
+    assert list(recording.queries()) == [statement]
+    assert list(recording.emissions()) == [outer, nested]
