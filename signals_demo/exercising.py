@@ -6,12 +6,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connections, transaction
+from django.db import close_old_connections, transaction
+from django.db import connections as databases
+from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 from django.test import override_settings
 from django.test.utils import setup_test_environment, teardown_test_environment
 
 from signals_demo.builtin import BuiltinSignal
+from signals_demo.recorder import Recording, mute, record
+from signals_demo.recorder.inventory import connections
 from signals_demo.scenarios import SCENARIOS, SETTINGS, Scenario
 
 #: Stands in for a scenario nobody wrote, so that its signal is seen never to come.
@@ -27,12 +31,14 @@ class Run:
         times: how often the signal was sent.
         arguments: names of the arguments that came, in the order of the catalog.
         problems: what is not as the catalog says.
+        more_queries: how many statements more it takes because somebody listens.
     """
 
     how: str
     times: int
     arguments: tuple[str, ...]
     problems: tuple[str, ...]
+    more_queries: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,19 +87,42 @@ def exercise_one(signal: BuiltinSignal) -> Exercise:
 
 def run(signal: BuiltinSignal, scenario: Scenario) -> Run:
     """Run one scenario and look at every emission of the signal."""
-    emissions: list[frozenset[str]] = []
-    problems: tuple[str, ...]
-    try:
-        with rolled_back(), captured(signal.load(), emissions):
-            scenario.run()
-    except Exception as error:
-        problems = (f"raised {error!r}",)
-    else:
-        problems = tuple(differences(signal, emissions))
+    recording, problem = recorded(scenario)
+    emissions = [each for each in recording.emissions() if each.signal == signal.path]
+    names = [frozenset(emission.arguments) for emission in emissions]
+    problems = (problem,) if problem else tuple(differences(signal, names))
     known = [argument.name for argument in signal.arguments_in()]
-    came = frozenset[str]().union(*emissions)
+    came = frozenset[str]().union(*names)
     arguments = (*filter(came.__contains__, known), *sorted(came.difference(known)))
-    return Run(scenario.how, len(emissions), arguments, problems)
+    times = sum(emission.times for emission in emissions)
+    more = cost_of_listening(signal, scenario) if not problems else 0
+    return Run(scenario.how, times, arguments, problems, more)
+
+
+def cost_of_listening(signal: BuiltinSignal, scenario: Scenario) -> int:
+    """Return how many statements more a scenario takes if anybody listens at all.
+
+    Django asks that of the signals of models, and spares itself work if nobody does.
+    """
+    if not isinstance(signal.load(), ModelSignal):
+        return 0
+    connected = [each for each in connections() if each.signal == signal.path]
+    with mute(*(each.receiver for each in connected if each.is_alive)):
+        alone, _ = recorded(scenario)
+        with listening(signal.load()):
+            heard, _ = recorded(scenario)
+    return len([*heard.queries()]) - len([*alone.queries()])
+
+
+def recorded(scenario: Scenario) -> tuple[Recording, str]:
+    """Return what a scenario sent, and what it raised, or an empty string."""
+    problem = ""
+    with rolled_back(), record(everywhere=True) as recording:
+        try:
+            scenario.run()
+        except Exception as error:
+            problem = f"raised {error!r}"
+    return recording, problem
 
 
 def differences(
@@ -113,12 +142,11 @@ def differences(
 
 
 @contextmanager
-def captured(signal: Signal, emissions: list[frozenset[str]]) -> Iterator[None]:
-    """Append the argument names of each emission of the signal to the list."""
+def listening(signal: Signal) -> Iterator[None]:
+    """Connect a receiver for all senders, as a tool that listens would."""
 
-    def receiver(sender: object, **kwargs: object) -> bool:
-        emissions.append(frozenset(kwargs) - {"signal"})
-        return True  # To file_changed that means: no need to restart the process.
+    def receiver(sender: object, **kwargs: object) -> None:
+        pass
 
     signal.connect(receiver)
     try:
@@ -130,7 +158,7 @@ def captured(signal: Signal, emissions: list[frozenset[str]]) -> Iterator[None]:
 @contextmanager
 def rolled_back() -> Iterator[None]:
     """Undo what is written to any database of the project."""
-    aliases = list(connections)
+    aliases = list(databases)
     with ExitStack() as stack:
         for alias in aliases:
             stack.enter_context(transaction.atomic(using=alias))

@@ -14,6 +14,9 @@ WIDTH = 79
 NAME_WIDTH = 23
 HOW_WIDTH = 42
 
+#: Of a scenario that takes more statements because somebody listens.
+MORE = "{:+} SQL by merely listening"
+
 
 def table(exercises: Iterable[Exercise], style: Style) -> Iterator[str]:
     """Yield the lines of a table that fits into 80 columns.
@@ -40,6 +43,8 @@ def rows(exercise: Exercise, style: Style) -> Iterator[str]:
             yield f"{name}{run.how:{HOW_WIDTH}}{run.times:5}  {verdict}"
             name = " " * NAME_WIDTH
             yield from notes(run.problems, style.ERROR)
+            if run.more_queries:
+                yield from notes([MORE.format(run.more_queries)], style.WARNING)
         if arguments:
             yield from notes([f"with {', '.join(arguments)}"], str)
     yield from notes(exercise.missing, style.ERROR)

@@ -181,19 +181,39 @@ def test_every_database_is_rolled_back_even_one_that_no_router_names():
     assert not Topping.objects.exists()
 
 
-def test_the_receiver_is_disconnected_whatever_happens():
-    emissions = []
-
+def test_who_listens_is_disconnected_whatever_happens():
     def fail():
-        with exercising.captured(probe, emissions):
-            probe.send(None, always=1)
+        with exercising.listening(probe):
+            assert probe.has_listeners()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
 
-    probe.send(None, always=1)
-    assert emissions == [{"always"}]
+    assert not probe.has_listeners()
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_to_look_connects_nothing(exercise_probe):
+    heard = []
+
+    def look():
+        heard.append(probe.has_listeners())
+        probe.send(None, **WITH_ALL)
+
+    (run,) = exercise_probe(Scenario("look", look)).runs
+
+    assert (heard, run.times) == ([False], 1)
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_what_merely_listening_costs_is_told():
+    exercises = exercising.exercise(
+        [catalog.get("m2m_changed"), catalog.get("pre_save")]
+    )
+
+    costs = [[run.more_queries for run in exercise.runs] for exercise in exercises]
+    assert costs == [[1, 1, 1], [0, 0, 0]]
 
 
 def test_the_surroundings_are_left_as_they_were():

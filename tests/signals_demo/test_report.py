@@ -53,6 +53,12 @@ def test_runs_with_the_same_arguments_share_a_line():
     assert [line for line in plain(twice) if "with" in line] == [" " * 25 + "with args"]
 
 
+def test_what_listening_costs_is_told():
+    dear = Exercise(catalog.get("pre_init"), (Run("a", 1, ("args",), (), 2),))
+
+    assert " " * 25 + "+2 SQL by merely listening" in plain(dear)
+
+
 def test_a_group_has_one_heading():
     assert plain(HELD, HELD).count("Management signals") == 1
 
@@ -95,7 +101,13 @@ def test_the_data_says_the_same_and_is_json():
                 "never came with scope",
             ],
             "runs": [
-                {"how": "get", "times": 0, "arguments": [], "problems": ["never came"]}
+                {
+                    "how": "get",
+                    "times": 0,
+                    "arguments": [],
+                    "problems": ["never came"],
+                    "more_queries": 0,
+                }
             ],
         }
     ]

@@ -1,5 +1,6 @@
 import re
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -187,7 +188,9 @@ def test_required_fields_get_what_they_can_store(field):
     field.clean(scenarios.filler(field), None)
 
 
-def test_the_reloader_would_end_the_process_if_nobody_objected():
+def test_a_reloader_that_nobody_answers_ends_the_process_but_for_a_guard(monkeypatch):
+    scenarios.touch_watched_file()
+    monkeypatch.setattr(scenarios, "suppress", lambda error: nullcontext())
     with pytest.raises(SystemExit):
         scenarios.touch_watched_file()
 
