@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "example_project",
     "invite_code",
     "signals_demo",
+    "signals_demo.recorder",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

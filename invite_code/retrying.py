@@ -13,7 +13,7 @@ T = TypeVar("T")
 #: How often to try in all, and for how many seconds to begin another try. With 64
 #: clients after one code at SERIALIZABLE, where all who met but one lose, the pauses
 #: below part them before. Who waits for a lock at each try should not wait that often.
-ATTEMPTS, PATIENCE = 40, 60
+ATTEMPTS, PATIENCE = 80, 60
 
 #: Seconds of the longest pause after the first try; it doubles from try to try, up to
 #: the second one.

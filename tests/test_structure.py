@@ -60,6 +60,12 @@ def test_apps_know_nothing_of_each_other(package, forbidden):
         assert not foreign, path
 
 
+def test_the_recorder_knows_nothing_of_the_app_around_it():
+    for path in modules("signals_demo/recorder"):
+        ours = [name for name in imports(path) if name.startswith("signals_demo")]
+        assert all(name.startswith("signals_demo.recorder") for name in ours), path
+
+
 def test_pure_modules_import_only_each_other_and_the_standard_library():
     for path in modules("invite_code"):
         if dotted(path) in PURE:
@@ -105,7 +111,7 @@ def settings_names():
 
 
 def commands():
-    for package in (*PACKAGES, "example_project"):
+    for package in (*PACKAGES, "signals_demo/recorder", "example_project"):
         for path in (ROOT / package / "management" / "commands").glob("[a-z]*.py"):
             yield path.stem
 
