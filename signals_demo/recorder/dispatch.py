@@ -237,8 +237,12 @@ def _audible(
             audible.append(receiver)
         elif emission is not None:
             calls = [*emission.calls]
-            _folded_call(emission, receiver, calls).muted = True
+            _folded_call(emission, receiver, calls, muted=True).muted = True
             emission.calls = calls
+        elif (parent := scope.current()) is not None:
+            # Django asks whether anybody listens, and may then not send at all.
+            for recording in scope.looking(parent):
+                recording.muted.add(capture.function(receiver)[0])
     return audible
 
 
@@ -253,11 +257,14 @@ def _call(
 
 
 def _folded_call(
-    emission: Emission, receiver: object, calls: list[ReceiverCall]
+    emission: Emission,
+    receiver: object,
+    calls: list[ReceiverCall],
+    muted: bool = False,
 ) -> ReceiverCall:
     parts = capture.function_parts(receiver)
     for call in calls:
-        if call.is_of(*parts):
+        if call.muted == muted and call.is_of(*parts):
             call.times += 1
             return call
     return _call(emission, receiver, calls)

@@ -85,6 +85,9 @@ def _verdicts(recording: Recording, name: str, known: bool) -> Iterator[Verdict]
     yield from _gone(recording, name, connected)
     if not connected:
         yield _not_connected(name, known)
+    if any(each.name in recording.muted for each in connected):
+        text = "it is muted, and Django sent nothing, because nobody listened."
+        yield Verdict(name, MUTED, text)
     silent = silent_writes(recording)
     for each in connected:
         yield from _related_sender(recording, name, each)

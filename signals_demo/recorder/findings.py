@@ -138,7 +138,11 @@ def silent_writes(recording: Recording) -> list[SilentWrite]:
         for model in apps.get_models()
         if not model._meta.proxy
     }
-    known = [each for each in connections() if each.is_alive and not _of_django(each)]
+    known = [
+        each
+        for each in connections()
+        if each.is_alive and not _of_django(each) and each.name not in recording.muted
+    ]
     silent = []
     for query, verb, table in unannounced(recording):
         if table in models and query.raised is None:

@@ -342,6 +342,8 @@ class Recording(Root):
         dropped: how many emissions, queries and hooks found no room, by name.
         max_entries: how many entries there is room for.
         max_bytes: how many bytes they may take, by estimate.
+        muted: names of receivers that were muted when Django asked whether anybody
+            listens.
         wanted: says by signal and sender what to keep; None wants all.
     """
 
@@ -352,6 +354,7 @@ class Recording(Root):
         "duration",
         "max_bytes",
         "max_entries",
+        "muted",
         "started",
         "wanted",
     )
@@ -370,6 +373,7 @@ class Recording(Root):
         self.started = 0
         self.duration = 0
         self.dropped: Counter[str] = Counter()
+        self.muted: set[str] = set()
         self._count = 0
         self._bytes = 0
 

@@ -745,6 +745,20 @@ def test_a_thousand_rows_are_two_entries_with_totals(everywhere):
     assert after.duration > each.duration == each.running > 100_000
 
 
+def test_of_folded_calls_the_muted_ones_are_told_apart(init_receiver):
+    with record() as recording:
+        Question()
+        with mute(post_init):
+            Question()
+            Question()
+        Question()
+    (emission,) = (each for each in recording.entries if each.name == "post_init")
+    assert [(call.outcome, call.times) for call in emission.calls] == [
+        ("returned", 2),
+        ("muted", 2),
+    ]
+
+
 def test_rows_with_something_between_them_are_not_folded():
     with record() as recording:
         Question()

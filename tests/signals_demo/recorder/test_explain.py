@@ -20,6 +20,7 @@ from django.dispatch import Signal
 
 from signals_demo.recorder import explain, mute, record
 from signals_demo.recorder.connecting import remembered
+from signals_demo.recorder.findings import silent_writes
 from tests.signals_demo.recorder.conftest import SHOP
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shop")]
@@ -247,6 +248,18 @@ def test_the_receiver_was_muted(shop, connect):
             explain.MUTED,
             "post_save came, but it is muted.",
         )
+
+
+def test_the_receiver_was_muted_and_so_nothing_was_sent(shop, connect):
+    book, reader = shop.Book.objects.create(), shop.Reader.objects.create()
+    shop.Loan.objects.create(book=book, reader=reader)
+    connect(update_stock, pre_delete)
+    with record() as recording:
+        with mute(pre_delete, post_delete):
+            shop.Loan.objects.all().delete()
+        assert [*recording.emissions()] == []
+        assert judge(recording)[0] == explain.MUTED
+        assert silent_writes(recording) == []
 
 
 def bulk_create(model):
