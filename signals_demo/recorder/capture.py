@@ -138,8 +138,10 @@ def _slot(value: object, name: str) -> object:
 
 
 def _attribute(value: object, name: str) -> str:
-    """Return a text that the object itself holds."""
+    """Return a text that the object itself holds, or its class."""
     held = _slot(value, name)
+    if held is None:
+        held = _class_attribute(type(value), name)
     return masked(held) if type(held) is str else "?"
 
 

@@ -288,6 +288,10 @@ def test_functions_and_classes_have_their_names_as_arguments_too():
         ("shop", "shop"),
         (Shown(), f"<{HERE}.Shown>"),
         (apps.get_app_config("auth"), "AppConfig auth"),
+        (
+            apps.get_app_config("signals_demo_recorder"),
+            "AppConfig signals_demo_recorder",
+        ),
     ],
 )
 def test_senders_have_their_names(value, expected):
