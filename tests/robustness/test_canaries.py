@@ -6,6 +6,7 @@ from contextlib import suppress
 from io import BytesIO
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY, authenticate, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
@@ -151,7 +152,7 @@ def with_asgi():
         for path in PATHS:
             await ask(path)
 
-    asyncio.run(ask_all())
+    async_to_sync(ask_all)()  # With the connection of this thread.
 
 
 def with_the_async_client():
@@ -162,7 +163,7 @@ def with_the_async_client():
             await client.get(path)
             await client.post(path, {"password": CANARY})
 
-    asyncio.run(ask_all())
+    async_to_sync(ask_all)()  # With the connection of this thread.
 
 
 @pytest.mark.parametrize(
@@ -263,6 +264,7 @@ def test_arguments_leave_no_secret(method, arguments):
 
 
 def test_statements_leave_no_secret():
+    connection.ensure_connection()  # Which may send statements too.
     with record() as recording, connection.cursor() as cursor:
         leaked.send("tests")
         cursor.execute(f"SELECT '{CANARY}', 'it''s {CANARY}' -- {CANARY}")

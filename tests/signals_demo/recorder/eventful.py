@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
-from django.db import transaction
+from django.db import connection, transaction
 from django.dispatch import Signal
 
 from signals_demo.recorder import mute, record
@@ -88,6 +88,7 @@ def happen():
 
 def eventful(**options):
     """Return a recording of it; the options are those of ``record()``."""
+    connection.ensure_connection()  # A test before may have closed it.
     with record(**options) as recording:
         happen()
     return recording

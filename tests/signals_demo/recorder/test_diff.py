@@ -84,8 +84,7 @@ def test_two_runs_of_the_same_code_have_the_same_outline():
 
 @pytest.mark.django_db(transaction=True)
 def test_an_outline_is_a_snapshot():
-    with record() as recording:
-        eventful()
+    recording = eventful()
 
     lines = outline(recording)
 

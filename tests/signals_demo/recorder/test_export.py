@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import transaction
+from django.db import connection, transaction
 
 from signals_demo.recorder import diff, export, record, text
 from signals_demo.recorder.export import UnreadableRecording, as_data, dumps, loads
@@ -56,6 +56,7 @@ def test_fates_hooks_and_what_was_dropped_are_kept():
 
 @pytest.mark.django_db(transaction=True)
 def test_what_surrounds_a_savepoint_is_not_rolled_back_by_opening_it_again():
+    connection.ensure_connection()  # A test before may have closed it.
     with record() as recording, transaction.atomic():
         sold.send("before")
         with suppress(LookupError), transaction.atomic():

@@ -92,6 +92,7 @@ def run(folder, *arguments, plugins=()):
     options = [f"-p{name}" for name in (*plugins, "no:cacheprovider")]
     environ = {
         **os.environ,
+        "CI": "",
         "DJANGO_SETTINGS_MODULE": "settings" if "django" in plugins else "",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
@@ -159,6 +160,7 @@ def test_it_imports_neither_django_nor_the_recorder_until_asked(tmp_path):
 def inner(pytester, monkeypatch):
     """Run pytest in this process, on tests that may send a signal of their own."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("CI", raising=False)  # There its summary shows all once more.
 
     def run(source, *options):
         start = "import threading, unittest\nimport pytest\n"

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.core.management.color import make_style
 
@@ -70,7 +72,7 @@ def test_the_tree_tells(lines, line):
 
 
 def test_the_last_line_sums_up(lines):
-    assert lines[-1].startswith("45 signals, 19 receiver calls, 20 queries in ")
+    assert re.match(r"45 signals, 19 receiver calls, \d+ queries in ", lines[-1])
     assert lines[-1].endswith(" ms; 10 signals rolled back.")
 
 
