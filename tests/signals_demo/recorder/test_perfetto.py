@@ -232,6 +232,7 @@ def test_without_the_trace_processor_ci_fails(monkeypatch):
 
 
 def test_without_the_trace_processor_others_skip(monkeypatch):
+    monkeypatch.setattr(f"{__name__}.find_spec", lambda name: True)
     monkeypatch.setattr(f"{__name__}.CHROMIUM", "no-such-browser")
     monkeypatch.delitem(os.environ, "CI", raising=False)
 
