@@ -108,7 +108,11 @@ def outcome(method, kinds, caplog, log):
         ]
     except BaseException as error:
         result = comparable(error)
-    logged = [(each.name, each.levelname, each.getMessage()) for each in caplog.records]
+    logged = [
+        (each.name, each.levelname, each.getMessage())
+        for each in caplog.records
+        if each.name.startswith("django")
+    ]
     if django.VERSION < (6, 1) and method.startswith("a") and kinds == "mixed":
         return result, sorted(logged)  # A thread runs beside the tasks.
     return result, logged, list(log)

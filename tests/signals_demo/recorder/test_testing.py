@@ -260,7 +260,7 @@ def test_in_order_follows_the_clock_and_not_the_tree(signals):
     async def main():
         await asyncio.gather(ping.asend(None), pong.asend(None))
 
-    def note(sender, **kwargs):
+    async def note(sender, **kwargs):
         pong_was_sent.set()
 
     pong_was_sent = asyncio.Event()
