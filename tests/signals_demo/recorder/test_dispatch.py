@@ -123,6 +123,9 @@ def outcome(method, kinds, caplog, log):
 @pytest.mark.parametrize("kinds", KINDS)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_program_notices_nothing(method, kinds, raising, nested, caplog):
+    ends_early = method == "asend" and kinds == "mixed" and raising != "none"
+    if django.VERSION < (6, 1) and ends_early and nested:
+        pytest.skip("A thread would wait for a loop that has ended, recorded or not.")
     log = []
     last = len(KINDS[kinds]) - 1
     for number, kind in enumerate(KINDS[kinds]):
