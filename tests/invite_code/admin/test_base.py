@@ -203,3 +203,9 @@ def test_a_permission_of_its_own_allows_nothing_else(client, own):
         name for name, page in pages.items() if client.get(page).status_code == 200
     }
     assert opened == {own}
+
+
+def test_a_year_that_no_database_has_is_no_error(admin_client):
+    page = url("redemption_changelist")
+    response = admin_client.get(page, {"redeemed_at__year": "9" * 30})
+    assert (response.status_code, response.url) == (HTTPStatus.FOUND, f"{page}?e=1")

@@ -1,6 +1,7 @@
 import threading
 from contextlib import ExitStack, nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from django.db import (
@@ -402,3 +403,12 @@ def test_each_database_has_its_own_transaction():
         None,
         COMMITTED,
     ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("configured", [True, False])
+def test_a_settings_file_may_begin_to_record(monkeypatch, configured):
+    known = SimpleNamespace(configured=configured)
+    monkeypatch.setattr("signals_demo.recorder.database.settings", known)
+    with record():
+        assert bool(open_) == configured
