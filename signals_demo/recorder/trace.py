@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CodeType
 from typing import TypeAlias, Union
 
+from signals_demo.recorder.transaction import COMMITTED, OPEN, ROLLED_BACK, Transaction
+
 #: What ``json.dumps()`` takes, and what a described object is.
 Described: TypeAlias = (
     bool | int | float | str | list["Described"] | dict[str, "Described"] | None
@@ -22,46 +24,6 @@ Described: TypeAlias = (
 Entry: TypeAlias = Union["Emission", "Query", "CommitHook"]
 #: What an entry may happen inside of, but for a recording.
 Above: TypeAlias = Union["Emission", "ReceiverCall", "CommitHook"]
-
-OPEN = "open"
-COMMITTED = "committed"
-ROLLED_BACK = "rolled back"
-
-
-class Transaction:
-    """One transaction of one connection, and what of it was undone.
-
-    Attributes:
-        alias: of the database.
-        state: OPEN as long as neither of the other two is known.
-        savepoints: the order number of each, by its name.
-        undone: between which order numbers all was taken back.
-    """
-
-    __slots__ = ("alias", "savepoints", "state", "undone")
-
-    def __init__(self, alias: str) -> None:
-        """Begin with nothing undone."""
-        self.alias = alias
-        self.state = OPEN
-        self.savepoints: dict[str, int] = {}
-        self.undone: list[tuple[int, int]] = []
-
-    def undo(self, savepoint: str, until: int) -> None:
-        """Take back what came since that savepoint.
-
-        Args:
-            savepoint: its name; that of one made before the recording is unknown,
-                and takes back all.
-            until: the order number of the moment.
-        """
-        self.undone.append((self.savepoints.get(savepoint, 0), until))
-
-    def fate(self, order: int) -> str:
-        """Return what became of the entry of that number: one of the three states."""
-        if any(since < order < until for since, until in self.undone):
-            return ROLLED_BACK
-        return self.state
 
 
 class Query:
@@ -177,29 +139,34 @@ class ReceiverCall:
     muted = False
     is_async = False
     entries: Sequence[Entry] = ()
-    holders: tuple[Recording, ...] = ()
 
     def __init__(
         self,
-        name: str | tuple[str, str],
+        name: str,
         place: str | CodeType,
         root: Root,
+        holders: tuple[Recording, ...] = (),
+        module: str = "",
     ) -> None:
         """Note who is about to be called.
 
         Args:
-            name: its dotted name, or that of its module and its own.
+            name: its dotted name, without the module if that is given.
             place: its file and line, or its code.
             root: the recording that it happens in.
+            holders: the recordings that hold it.
+            module: the name of its module.
         """
         self._name = name
         self._place = place
         self.root = root
+        self.holders = holders
+        self._module = module
 
     @property
     def receiver(self) -> str:
         """Its dotted name."""
-        return self._name if isinstance(self._name, str) else ".".join(self._name)
+        return f"{self._module}.{self._name}" if self._module else self._name
 
     @property
     def place(self) -> str:
@@ -209,9 +176,9 @@ class ReceiverCall:
             return code
         return f"{code.co_filename}:{code.co_firstlineno}"
 
-    def is_of(self, name: str | tuple[str, str], place: str | CodeType) -> bool:
+    def is_of(self, name: str, place: str | CodeType, module: str = "") -> bool:
         """Return whether it is a call of that receiver."""
-        return self._name == name and self._place == place
+        return (self._name, self._place, self._module) == (name, place, module)
 
     @property
     def outcome(self) -> str:
@@ -257,16 +224,17 @@ class Emission:
         sender: str | None,
         method: str,
         arguments: dict[str, Described],
-        caller: tuple[CodeType, int] | str | None,
+        caller: CodeType | str | None,
         thread: int,
         task: str | None,
         transaction: Transaction | None,
         parent: Parent,
         pending: object,
+        instruction: int = 0,
     ) -> None:
         """Note what is known before the first receiver is called.
 
-        The caller is code and which of its instructions runs, or file and line. The
+        The caller is code, of which that instruction runs, or file and line. The
         parent is what it happens inside of; what is pending is the signal itself, until
         its receivers are known.
         """
@@ -276,6 +244,7 @@ class Emission:
         self.method = method
         self.arguments = arguments
         self._caller = caller
+        self._instruction = instruction
         self.thread = thread
         self.task = task
         self.transaction = transaction
@@ -290,11 +259,11 @@ class Emission:
     @property
     def caller(self) -> str | None:
         """File and line of the project's code that made it come, or None."""
-        if self._caller is None or isinstance(self._caller, str):
-            return self._caller
-        code, instruction = self._caller
+        code = self._caller
+        if code is None or isinstance(code, str):
+            return code
         for start, end, line in code.co_lines():
-            if start <= instruction < end and line is not None:
+            if start <= self._instruction < end and line is not None:
                 return f"{code.co_filename}:{line}"
         return f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -325,7 +294,7 @@ class Root:
         self.root: Root = self
         self.outer: Parent | None = None
         self.looking: tuple[Recording, ...] = ()
-        self.entries: Sequence[Entry] = ()
+        self.entries: Sequence[Entry] = []
 
 
 #: What an entry may happen inside of.
@@ -377,29 +346,30 @@ class Recording(Root):
         self._count = 0
         self._bytes = 0
 
-    def takes(self, name: str, size: int, sender: str | None, *, nested: bool) -> bool:
+    def takes(self, name: str, size: int, sender: str | None, parent: Parent) -> bool:
         """Take the room for one entry, or count it as dropped.
 
         Args:
             name: of the signal, or what kind of entry it is.
             size: how many bytes it takes, by estimate.
             sender: of the signal, described.
-            nested: whether it happens inside of a receiver that was kept.
+            parent: what it happens inside of; what happens inside of a receiver that
+                was kept is wanted too.
         """
         if self.duration:  # It has ended; a task that began in it goes on.
             return False
-        if self.wanted is not None and not nested and not self.wanted(name, sender):
-            return False
-        # What comes after the first that is dropped might belong inside of it.
         if (
-            self._count >= self.max_entries
-            or self._bytes + size > self.max_bytes
-            or self.dropped
+            self.wanted is not None
+            and self not in parent.holders
+            and not self.wanted(name, sender)
         ):
+            return False
+        count, taken = self._count + 1, self._bytes + size
+        # What comes after the first that is dropped might belong inside of it.
+        if count > self.max_entries or taken > self.max_bytes or self.dropped:
             self.dropped[name] += 1
             return False
-        self._count += 1
-        self._bytes += size
+        self._count, self._bytes = count, taken
         return True
 
     def grow(self, size: int) -> None:
