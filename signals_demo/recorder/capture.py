@@ -6,217 +6,58 @@ looks like a secret, by its name or by itself, is masked before it is kept: see
 ``masking``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import partial
 from math import isfinite
 from pathlib import Path, PosixPath, PurePosixPath
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    MethodType,
-    ModuleType,
-)
+from sys import getsizeof
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.apps import AppConfig
-from django.db.models import CompositePrimaryKey, Model
+from django.db.models import Model
 from django.db.models.base import ModelBase
 from django.db.models.options import Options
 from django.utils.functional import SimpleLazyObject
 
 from signals_demo.recorder.masking import MASK as MASK
-from signals_demo.recorder.masking import MAX_LENGTH, clean, is_secret, url_path
+from signals_demo.recorder.masking import clean, is_secret, url_path
 from signals_demo.recorder.masking import masked as masked
 from signals_demo.recorder.masking import statement as statement
+from signals_demo.recorder.naming import (
+    attribute,
+    attributes,
+    class_attribute,
+    fits,
+    slot,
+    text_of,
+)
+from signals_demo.recorder.naming import function as function
+from signals_demo.recorder.naming import function_parts as function_parts
+from signals_demo.recorder.naming import model as model
+from signals_demo.recorder.naming import sender as sender
+from signals_demo.recorder.naming import type_name as type_name
 from signals_demo.recorder.trace import Described
 
 #: How many elements of a collection, or arguments of a signal, are kept.
 MAX_ITEMS: Final = 20
 #: How deep collections are followed.
 MAX_DEPTH: Final = 3
-#: Numbers of more bits are not kept: JSON readers may take 64.
-_MAX_INT: Final = 2**64
-#: How many methods and partials may stand around a function; some hold themselves.
-_MAX_WRAPPED: Final = 10
-#: How many characters the arguments of one emission may take together.
+#: How many bytes the arguments of one emission may take together, by estimate.
 MAX_SIZE: Final = 4_000
-#: What a value takes beside its text, in characters.
+#: What a name takes beside its text, in bytes: most are names in the program as well.
 _BESIDE: Final = 8
-
-# Read past a metaclass or a class that has attributes of its own by these names.
-_dict_of: Final = type.__dict__["__dict__"].__get__
-_module_of: Final = type.__dict__["__module__"].__get__
-_qualname_of: Final = type.__dict__["__qualname__"].__get__
-_mro_of: Final = type.__dict__["__mro__"].__get__
-_values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
-
-
-def type_name(kind: type) -> str:
-    """Return the dotted name of a class, whatever its metaclass makes of it."""
-    module, name = _module_of(kind), _known(_qualname_of(kind))
-    if type(module) is str and module != "builtins":
-        return clean(f"{module}.{name}")
-    return clean(name)
-
-
-def model(instance: Model) -> str:
-    """Return ``app.Model(pk)``, without a query."""
-    kind = type(instance)
-    known = type(kind) is ModelBase
-    options: Any = kind._meta if known else _class_attribute(kind, "_meta")
-    # Not instance.pk: it may be a property, or defer to the database.
-    values = _values_of(instance)
-    field = options.pk
-    pk = values.get(field.attname) if field is not None else None
-    if type(pk) is int and -_MAX_INT < pk < _MAX_INT:
-        return f"{options.label}({pk})"
-    return f"{options.label}({_key(pk, field, values)})"
-
-
-def _key(value: object, field: Any, values: Mapping[str, object]) -> str:
-    """Describe a primary key that is no plain number."""
-    kind = type(value)
-    if kind is str:
-        return repr(MASK if is_secret(field.attname) else masked(str(value)))
-    if value is None and isinstance(field, CompositePrimaryKey):
-        parts: Iterable[Any] = field.fields
-        return ", ".join(_key(values.get(each.attname), each, values) for each in parts)
-    if value is None or kind is UUID or (kind is int and _fits(value)):
-        return str(value)
-    return f"<{type_name(kind)}>"
-
-
-def _fits(value: Any) -> bool:
-    """Return whether a number is small: the text of a huge one may take minutes."""
-    return bool(-_MAX_INT < value < _MAX_INT)
-
-
-def sender(value: Any) -> str | None:
-    """Return a name for the sender of a signal: a model's label, or a dotted name."""
-    kind = type(value)
-    if kind is ModelBase:
-        return str(value._meta.label)
-    if value is None:
-        return None
-    if issubclass(kind, type):
-        options = _dict_of(value).get("_meta")
-        return options.label if type(options) is Options else type_name(value)
-    if kind is str:
-        return masked(str(value))
-    if issubclass(kind, AppConfig):
-        return f"AppConfig {_attribute(value, 'label')}"
-    return f"<{type_name(kind)}>"
-
-
-def _attributes(value: object) -> Mapping[str, Any]:
-    """Return what the object itself holds, without running any of its code."""
-    for base in _mro_of(type(value)):
-        descriptor = _dict_of(base).get("__dict__")
-        if type(descriptor) is GetSetDescriptorType:
-            try:
-                return descriptor.__get__(value) or {}
-            except (AttributeError, TypeError):  # It is that of another class.
-                return {}
-    return {}
-
-
-def _slot(value: object, name: str) -> object:
-    """Return what the object holds by that name, in its ``__dict__`` or in a slot."""
-    slot = _class_attribute(type(value), name)
-    if type(slot) is not MemberDescriptorType:
-        return _attributes(value).get(name)
-    try:
-        return slot.__get__(value)
-    except (AttributeError, TypeError):  # It is empty, or that of another class.
-        return None
-
-
-def _attribute(value: object, name: str) -> str:
-    """Return a text that the object itself holds, or its class."""
-    held = _slot(value, name)
-    if held is None:
-        held = _class_attribute(type(value), name)
-    return masked(held) if type(held) is str else "?"
-
-
-def function(value: object) -> tuple[str, str]:
-    """Return the dotted name of a callable, and its file and line."""
-    name, place = function_parts(value)
-    if not isinstance(name, str):
-        name = ".".join(name)
-    if isinstance(place, str):
-        return name, place
-    return name, f"{place.co_filename}:{place.co_firstlineno}"
-
-
-def function_parts(value: Any) -> tuple[str | tuple[str, str], str | CodeType]:
-    """Return what ``function()`` does, not yet put together if that can wait."""
-    kind = type(value)
-    if kind is MethodType:
-        value = value.__func__
-        kind = type(value)
-    if kind is FunctionType:
-        module, name = value.__module__, value.__qualname__
-        if type(module) is type(name) is str and len(module) + len(name) < MAX_LENGTH:
-            return (module, name), value.__code__
-        return clean(f"{_known(module)}.{_known(name)}"), value.__code__
-    if kind is partial or kind is MethodType:
-        called = _unwrapped(value)
-        name = "…" if called is None else function(called)[0]
-        place = "" if called is None else function_parts(called)[1]
-        return clean(f"partial({name})"), place
-    if kind is BuiltinFunctionType:
-        return _builtin(value), ""
-    if issubclass(kind, type):
-        return type_name(value), ""
-    call = _class_attribute(kind, "__call__")
-    place = call.__code__ if type(call) is FunctionType else ""
-    return f"{type_name(kind)} instance", place
-
-
-def _unwrapped(value: Any) -> object:
-    """Return the function inside of partials and methods; None if there is no end."""
-    for _ in range(_MAX_WRAPPED):
-        if type(value) is partial:
-            value = value.func
-        elif type(value) is MethodType:
-            value = value.__func__
-        else:
-            return value
-    return None
-
-
-def _builtin(value: Any) -> str:
-    # Not its __qualname__, which asks the class of what it is bound to.
-    owner = value.__self__
-    if owner is None or type(owner) is ModuleType:
-        return clean(f"{_known(value.__module__)}.{value.__name__}")
-    kind = owner if issubclass(type(owner), type) else type(owner)
-    return clean(f"{type_name(kind)}.{value.__name__}")
-
-
-def _known(module: object) -> str:
-    return module if type(module) is str else "?"
-
-
-def _class_attribute(kind: type, name: str) -> object:
-    for base in _mro_of(kind):
-        if name in _dict_of(base):
-            return _dict_of(base)[name]
-    return None
+#: What a number takes, and what the text of a name does if it is made for this.
+_NUMBER: Final = 28
+_TEXT: Final = 48
 
 
 class _Budget:
-    """How many characters are left for the arguments of one emission.
-
-    Everything takes some more than its text.
-    """
+    """How many bytes are left for the arguments of one emission."""
 
     __slots__ = ("left",)
 
@@ -225,7 +66,7 @@ class _Budget:
 
     def text(self, text: str) -> str:
         """Return the text, or that there was no room for it."""
-        self.left -= len(text) + _BESIDE
+        self.left -= text.__sizeof__()
         return text if self.left >= 0 else "…"
 
 
@@ -241,25 +82,29 @@ def describe(value: object) -> Described:
 def _describe(value: Any, budget: _Budget, depth: int) -> Described:
     kind = type(value)
     if value is None or kind is bool or kind is float or kind is int:
-        budget.left -= _BESIDE
+        budget.left -= _NUMBER
         if kind is float:  # JSON has no word for the others.
             return value if isfinite(value) else str(value)
-        return value if kind is not int or _fits(value) else "<huge int>"
+        return value if kind is not int or fits(value) else "<huge int>"
     if kind is str:
         return budget.text(masked(value))
     if _is_among(kind, _CONTAINERS):
         if depth >= MAX_DEPTH or budget.left < 0:
             return "…"
         if kind is dict:
-            return _describe_mapping(value, budget, depth)
-        return _describe_sequence(value, budget, depth)
+            mapping = _describe_mapping(value, budget, depth)
+            budget.left -= getsizeof(mapping) + _TEXT * len(mapping)
+            return mapping
+        sequence = _describe_sequence(value, budget, depth)
+        budget.left -= getsizeof(sequence)
+        return sequence
     return budget.text(_describe_one(value, kind))
 
 
 def _describe_one(value: Any, kind: type) -> str:
     """Describe what is neither a plain value nor a container."""
     if _is_among(kind, _PRINTED):
-        return str(value)
+        return _printed(value, kind)
     if kind is bytes or kind is bytearray:
         return f"<{len(value)} bytes>"
     if issubclass(kind, Model):
@@ -273,14 +118,39 @@ def _describe_one(value: Any, kind: type) -> str:
     return f"<{type_name(kind)}>"
 
 
+def _printed(value: Any, kind: type) -> str:
+    """Return the text of a value."""
+    if _is_among(kind, _PATHS):
+        return masked(str(value))
+    # A time asks its zone, which may be anybody's.
+    if kind is datetime or kind is time:
+        zone = type(value.tzinfo)
+        if not _is_among(zone, _ZONES):
+            return f"{value.replace(tzinfo=None)} <{type_name(zone)}>"
+    return str(value)
+
+
 def _describe_sequence(value: Any, budget: _Budget, depth: int) -> list[Described]:
     described: list[Described] = []
-    for index, item in enumerate(_snapshot(value)):
+    items = _snapshot(value)
+    if type(value) in (list, tuple) and _is_secret_pair(items):
+        return [_describe(items[0], budget, depth + 1), MASK]
+    for index, item in enumerate(items):
         if index == MAX_ITEMS or budget.left < 0:
             described.append(f"… {len(value)} in all")
             break
         described.append(_describe(item, budget, depth + 1))
     return described
+
+
+def _is_secret_pair(items: Sequence[Any]) -> bool:
+    """Return whether the first of two names the second a secret, as in a header."""
+    if len(items) != 2 or _is_plain(items[1]):
+        return False
+    name = items[0]
+    if type(name) is bytes:  # As those of ASGI are.
+        name = name.decode("latin-1")
+    return type(name) is str and is_secret(name)
 
 
 def _describe_mapping(
@@ -291,7 +161,10 @@ def _describe_mapping(
         if index == MAX_ITEMS or budget.left < 0:
             described["…"] = f"{len(value)} in all"
             break
-        name = str(_describe(key, budget, MAX_DEPTH))
+        name = (
+            masked(key) if type(key) is str else str(_describe(key, budget, MAX_DEPTH))
+        )
+        budget.left -= len(name) + _BESIDE
         if name in described:
             name = f"{name} #{index}"
         hidden = (type(key) is not str or is_secret(key)) and not _is_plain(item)
@@ -319,9 +192,9 @@ def _is_among(kind: type, kinds: frozenset[type]) -> bool:
 
 _FUNCTIONS: Final = frozenset({FunctionType, MethodType, partial, BuiltinFunctionType})
 _CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
-_PRINTED: Final = frozenset(
-    {date, datetime, time, timedelta, Decimal, UUID, Path, PosixPath, PurePosixPath}
-)
+_PATHS: Final = frozenset({Path, PosixPath, PurePosixPath})
+_PRINTED: Final = _PATHS | {date, datetime, time, timedelta, Decimal, UUID}
+_ZONES: Final = frozenset({type(None), timezone, ZoneInfo})
 
 
 # The arguments of Django's own signals, each with what may be kept of it. Of one that
@@ -340,13 +213,15 @@ def _number(value: object) -> Described:
     return _describe(value, _Budget(), 0) if type(value) is int else _type_only(value)
 
 
-def _text(value: object) -> Described:
-    return clean(str(value)) if type(value) is str else _type_only(value)
+def _text(value: Any) -> Described:
+    return clean(value) if type(value) is str else _type_only(value)
 
 
 def _instance(value: Any) -> Described:
+    if type(type(value)) is ModelBase:
+        return model(value)
     if type(value) is SimpleLazyObject:  # As request.user is; it may be known by now.
-        value = _attributes(value).get("_wrapped")
+        value = attributes(value).get("_wrapped")
     return model(value) if issubclass(type(value), Model) else _type_only(value)
 
 
@@ -363,7 +238,7 @@ def _origin(value: object) -> Described:
     """Describe the object or queryset whose deletion began it all."""
     if issubclass(type(value), Model):
         return _instance(value)
-    model = _attributes(value).get("model")
+    model = attributes(value).get("model")
     return f"<{type_name(type(value))} of {sender(model)}>"
 
 
@@ -379,8 +254,8 @@ def _how_many(value: object) -> Described:
 def _request(value: object) -> Described:
     """Describe a request by its method and path."""
     name = type_name(type(value)).rpartition(".")[2]
-    path = _path_of(_attributes(value).get("path"))
-    method = _attributes(value).get("method")
+    path = _path_of(attributes(value).get("path"))
+    method = attributes(value).get("method")
     return f"<{name} {masked(method)} {path}>" if type(method) is str else f"<{name}>"
 
 
@@ -401,8 +276,8 @@ def _environ(value: object) -> Described:
 
 
 def _connection(value: object) -> Described:
-    vendor = _known(_class_attribute(type(value), "vendor"))
-    return f"<{vendor} {_attribute(value, 'alias')}>"
+    vendor = text_of(class_attribute(type(value), "vendor"))
+    return f"<{vendor} {attribute(value, 'alias')}>"
 
 
 def _keys(value: object) -> Described:
@@ -412,18 +287,27 @@ def _keys(value: object) -> Described:
     return sorted(described, key=str) if type(described) is list else described
 
 
+def _has_secret_key(model: Any) -> bool:
+    """Return whether the primary key of a model has the name of a secret."""
+    known = issubclass(type(model), type)
+    options = class_attribute(model, "_meta") if known else None
+    if type(options) is not Options or options.pk is None:
+        return False
+    return is_secret(options.pk.attname)
+
+
 def _task_result(value: object) -> Described:
     """Describe the result of a task by its function and its status."""
-    task, status = _slot(value, "task"), _slot(value, "status")
-    return f"<{function(_slot(task, 'func'))[0]} {_attribute(status, '_value_')}>"
+    task, status = slot(value, "task"), slot(value, "status")
+    return f"<{function(slot(task, 'func'))[0]} {attribute(status, '_value_')}>"
 
 
 def _template(value: object) -> Described:
-    return f"<Template {_attribute(value, 'name')}>"
+    return f"<Template {attribute(value, 'name')}>"
 
 
 def _path(value: object) -> Described:
-    return clean(str(value)) if _is_among(type(value), _PRINTED) else _type_only(value)
+    return clean(str(value)) if _is_among(type(value), _PATHS) else _type_only(value)
 
 
 _MODELS: Final[dict[str, Callable[[Any], Described]]] = {
@@ -492,15 +376,18 @@ def arguments(
     except KeyError:
         allowed = _allowed[signal] = ALLOWED.get(signal.rpartition(".")[0])
     if allowed is None:
-        described = _describe_mapping(dict(named), budget := _Budget(), 0)
-        return described, MAX_SIZE - budget.left
-    described = {}
+        budget = _Budget()
+        return _describe_mapping(dict(named), budget, 0), MAX_SIZE - budget.left
+    described: dict[str, Any] = {**named}
+    size = 100 * len(described)
     for name, value in named.items():
-        if value is None or value is True or value is False:
-            described[name] = value
-        else:
-            described[name] = allowed.get(name, _type_only)(value)
-    return described, 100 * len(named)
+        if value is not None and value is not True and value is not False:
+            described[name] = kept = allowed.get(name, _type_only)(value)
+            if type(kept) is list:
+                if name == "pk_set" and _has_secret_key(named.get("model")):
+                    described[name] = kept = [MASK] * len(kept)
+                size += getsizeof(kept) + sum(map(getsizeof, kept))
+    return described, size
 
 
 def argument(signal: str, name: str, value: object) -> Described:

@@ -6,6 +6,11 @@ from importlib.util import find_spec
 from typing import Any
 
 
+def last(name: str) -> str:
+    """Return the last part of a dotted name."""
+    return name.rpartition(".")[2]
+
+
 def loaded(name: str) -> Any:
     """Return what a dotted name stands for, if it has been imported, or None."""
     parts = name.split(".")

@@ -29,6 +29,11 @@ def test_a_name_stands_for_what_has_been_imported(name, found):
     assert dotted.loaded(name) is found
 
 
+@pytest.mark.parametrize("name", ["", "shop.", "shop.signals."])
+def test_a_name_has_a_last_part(name):
+    assert dotted.last(f"{name}update_stock") == "update_stock"
+
+
 @pytest.mark.parametrize(
     ("module", "rest"),
     [

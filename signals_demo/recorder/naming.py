@@ -1,0 +1,217 @@
+"""Names for what is foreign, and a look at what it holds: none of its code runs."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, Final
+from uuid import UUID
+
+from django.apps import AppConfig, apps
+from django.db.models import CompositePrimaryKey, Model
+from django.db.models.base import ModelBase
+from django.db.models.options import Options
+
+from signals_demo.recorder.masking import MASK, MAX_LENGTH, clean, is_secret, masked
+
+#: Numbers of more bits are not kept: JSON readers may take 64.
+MAX_INT: Final = 2**64
+MIN_INT: Final = -MAX_INT
+#: How many methods and partials may stand around a function; some hold themselves.
+_MAX_WRAPPED: Final = 10
+
+# Read past a metaclass or a class that has attributes of its own by these names.
+_dict_of: Final = type.__dict__["__dict__"].__get__
+_module_of: Final = type.__dict__["__module__"].__get__
+_qualname_of: Final = type.__dict__["__qualname__"].__get__
+_mro_of: Final = type.__dict__["__mro__"].__get__
+_values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
+
+
+class Historical(str):
+    """The label of a model as a migration has it, which is another class."""
+
+    __slots__ = ()
+
+
+def type_name(kind: type) -> str:
+    """Return the dotted name of a class, whatever its metaclass makes of it."""
+    module, name = _module_of(kind), text_of(_qualname_of(kind))
+    if type(module) is str and module != "builtins":
+        return clean(f"{module}.{name}")
+    return clean(name)
+
+
+def model(instance: Model) -> str:
+    """Return ``app.Model(pk)``, without a query."""
+    kind = type(instance)
+    known = type(kind) is ModelBase
+    options: Any = kind._meta if known else class_attribute(kind, "_meta")
+    # Not instance.pk: it may be a property, or defer to the database.
+    values = _values_of(instance)
+    field = options.pk
+    name = field.attname if field is not None else ""
+    pk = values.get(name)
+    plain = type(pk) is int and MIN_INT < pk < MAX_INT
+    if not plain or (name != "id" and is_secret(name)):  # Most are called id.
+        pk = _key(pk, field, values)
+    # Not options.label, which takes longer to say the same.
+    return f"{options.app_label}.{options.object_name}({pk})"
+
+
+def _key(value: object, field: Any, values: Mapping[str, object]) -> str:
+    """Describe a primary key that is no plain number, or has the name of a secret."""
+    kind = type(value)
+    if value is None and isinstance(field, CompositePrimaryKey):
+        parts: Iterable[Any] = field.fields
+        return ", ".join(_key(values.get(each.attname), each, values) for each in parts)
+    if value is not None and is_secret(field.attname):
+        return repr(MASK)
+    if kind is str:
+        return repr(masked(str(value)))
+    if value is None or kind is UUID or (kind is int and fits(value)):
+        return str(value)
+    return f"<{type_name(kind)}>"
+
+
+def fits(value: Any) -> bool:
+    """Return whether a number is small: the text of a huge one may take minutes."""
+    return bool(MIN_INT < value < MAX_INT)
+
+
+def sender(value: Any) -> str | None:
+    """Return a name for the sender of a signal: a model's label, or a dotted name."""
+    kind = type(value)
+    if kind is ModelBase and value is not Model:
+        options = value._meta
+        label = f"{options.app_label}.{options.object_name}"
+        return label if options.apps is apps else _label_elsewhere(value, label)
+    if value is None:
+        return None
+    if issubclass(kind, type):
+        options = _dict_of(value).get("_meta")
+        return options.label if type(options) is Options else type_name(value)
+    if kind is str:
+        return masked(str(value))
+    if issubclass(kind, AppConfig):
+        return f"AppConfig {attribute(value, 'label')}"
+    return f"<{type_name(kind)}>"
+
+
+def _label_elsewhere(value: type, label: str) -> str:
+    """Return the label of a model that is not among those of the apps."""
+    module = _module_of(value)
+    if type(module) is str and module == "__fake__":
+        return Historical(label)
+    return label
+
+
+def attributes(value: object) -> Mapping[str, Any]:
+    """Return what the object itself holds, without running any of its code."""
+    for base in _mro_of(type(value)):
+        descriptor = _dict_of(base).get("__dict__")
+        if type(descriptor) is GetSetDescriptorType:
+            try:
+                return descriptor.__get__(value) or {}
+            except (AttributeError, TypeError):  # It is that of another class.
+                return {}
+    return {}
+
+
+def slot(value: object, name: str) -> object:
+    """Return what the object holds by that name, in its ``__dict__`` or in a slot."""
+    slot = class_attribute(type(value), name)
+    if type(slot) is not MemberDescriptorType:
+        return attributes(value).get(name)
+    try:
+        return slot.__get__(value)
+    except (AttributeError, TypeError):  # It is empty, or that of another class.
+        return None
+
+
+def attribute(value: object, name: str) -> str:
+    """Return a text that the object itself holds, or its class."""
+    held = slot(value, name)
+    if held is None:
+        held = class_attribute(type(value), name)
+    return masked(held) if type(held) is str else "?"
+
+
+def function(value: object) -> tuple[str, str]:
+    """Return the dotted name of a callable, and its file and line."""
+    name, place, module = function_parts(value)
+    if module:
+        name = f"{module}.{name}"
+    if isinstance(place, str):
+        return name, place
+    return name, f"{place.co_filename}:{place.co_firstlineno}"
+
+
+def function_parts(value: Any) -> tuple[str, str | CodeType, str]:
+    """Return what ``function()`` does, not yet put together where that can wait.
+
+    Returns:
+        The name, file and line or the code, and the module if the name is without it.
+    """
+    kind = type(value)
+    if kind is MethodType:
+        value = value.__func__
+        kind = type(value)
+    if kind is FunctionType:
+        module, name = value.__module__, value.__qualname__
+        if type(module) is type(name) is str and len(module) + len(name) < MAX_LENGTH:
+            return name, value.__code__, module
+        return clean(f"{text_of(module)}.{text_of(name)}"), value.__code__, ""
+    if kind is partial or kind is MethodType:
+        called = _unwrapped(value)
+        name = "…" if called is None else function(called)[0]
+        place = "" if called is None else function_parts(called)[1]
+        return clean(f"partial({name})"), place, ""
+    if kind is BuiltinFunctionType:
+        return _builtin(value), "", ""
+    if issubclass(kind, type):
+        return type_name(value), "", ""
+    call = class_attribute(kind, "__call__")
+    place = call.__code__ if type(call) is FunctionType else ""
+    return f"{type_name(kind)} instance", place, ""
+
+
+def _unwrapped(value: Any) -> object:
+    """Return the function inside of partials and methods; None if there is no end."""
+    for _ in range(_MAX_WRAPPED):
+        if type(value) is partial:
+            value = value.func
+        elif type(value) is MethodType:
+            value = value.__func__
+        else:
+            return value
+    return None
+
+
+def _builtin(value: Any) -> str:
+    # Not its __qualname__, which asks the class of what it is bound to.
+    owner = value.__self__
+    if owner is None or type(owner) is ModuleType:
+        return clean(f"{text_of(value.__module__)}.{value.__name__}")
+    kind = owner if issubclass(type(owner), type) else type(owner)
+    return clean(f"{type_name(kind)}.{value.__name__}")
+
+
+def text_of(value: object) -> str:
+    """Return the text itself; of anything else, a question mark."""
+    return value if type(value) is str else "?"
+
+
+def class_attribute(kind: type, name: str) -> object:
+    """Return what the class holds by that name, or one that it is derived from."""
+    for base in _mro_of(kind):
+        if name in _dict_of(base):
+            return _dict_of(base)[name]
+    return None
