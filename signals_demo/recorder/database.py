@@ -1,30 +1,31 @@
 """See statements, transactions and commit hooks, on any connection of the process."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import get_ident
 from time import perf_counter_ns as clock
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals_demo.recorder import capture, scope
 from signals_demo.recorder.patching import Replacing
 from signals_demo.recorder.scope import position
-from signals_demo.recorder.trace import (
-    COMMITTED,
-    ROLLED_BACK,
-    CommitHook,
-    Query,
-    Transaction,
-)
+from signals_demo.recorder.trace import CommitHook, Query
+from signals_demo.recorder.transaction import COMMITTED, ROLLED_BACK, Transaction
 
 #: What an entry takes beside its text, in bytes: measured, rounded up.
 ENTRY_SIZE: Final = 500
 
-#: The transactions under way, by thread and alias: each thread has its connections.
+#: The transactions under way.
+_transactions: Final[weakref.WeakKeyDictionary[BaseDatabaseWrapper, Transaction]] = (
+    weakref.WeakKeyDictionary()
+)
+#: The same by thread and alias, which is quick to look up: those of the connections
+#: that the thread means by their aliases.
 open_: Final[dict[tuple[int, object], Transaction]] = {}
 
 #: The hooks that wait, by connection. Known by the very set of savepoints that Django
@@ -51,14 +52,33 @@ def look_around() -> None:
     if not settings.configured:  # A settings file may begin to record.
         return
     for connection in connections.all(initialized_only=True):
-        key = get_ident(), connection.alias
-        began = connection.connection is not None and not connection.autocommit
-        if began and key not in open_:
-            open_[key] = Transaction(connection.alias)
+        if connection.connection is not None and not connection.autocommit:
+            _began(connection)
+
+
+def _began(connection: BaseDatabaseWrapper) -> None:
+    """Note that a connection is in a transaction; another thread may know it."""
+    transaction = _transactions.get(connection)
+    if transaction is None:
+        transaction = _transactions[connection] = Transaction(connection.alias)
+    # There may be a copy of the connection, or one that was made by hand.
+    known = connections.all(initialized_only=True) if settings.configured else []
+    if any(each is connection for each in known):
+        open_[get_ident(), connection.alias] = transaction
+
+
+def _ended(connection: BaseDatabaseWrapper) -> Transaction | None:
+    """Note that a connection is in no transaction, and return the one that was."""
+    transaction = _transactions.pop(connection, None)
+    for key, each in list(open_.items()):
+        if each is transaction:
+            open_.pop(key, None)
+    return transaction
 
 
 def forget() -> None:
     """Forget the transactions under way, because nobody looks any more."""
+    _transactions.clear()
     open_.clear()
     _waiting.clear()
 
@@ -78,10 +98,9 @@ def _execute(original: Callable[..., Any]) -> Callable[..., Any]:
         holders = scope.room(parent, "query", ENTRY_SIZE + len(text))
         if not holders:
             return original(self, sql, params, many, executor)
-        alias = self.db.alias
-        transaction = open_.get((get_ident(), alias))
+        transaction = _transactions.get(self.db)
         number, started = next(scope.numbers), clock()
-        query = Query(number, text, alias, started, many, transaction)
+        query = Query(number, text, self.db.alias, started, many, transaction)
         scope.keep(parent, query, holders)
         try:
             return original(self, sql, params, many, executor)
@@ -98,12 +117,11 @@ def _set_autocommit(original: Callable[..., Any]) -> Callable[..., Any]:
     def set_autocommit(
         self: BaseDatabaseWrapper, autocommit: bool, *args: Any, **kwargs: Any
     ) -> Any:
-        key = get_ident(), self.alias
         if autocommit:  # Before the hooks, which run outside of any transaction.
-            open_.pop(key, None)
+            _ended(self)
         result = original(self, autocommit, *args, **kwargs)
         if not autocommit:
-            open_[key] = Transaction(self.alias)
+            _began(self)
         return result
 
     return set_autocommit
@@ -113,12 +131,11 @@ def _ending(state: str, *, goes_on: bool = True) -> Replacing:
     def replace(original: Callable[..., Any]) -> Callable[..., Any]:
         def end(self: BaseDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
             result = original(self, *args, **kwargs)
-            key = get_ident(), self.alias
-            transaction = open_.pop(key, None)
+            transaction = _ended(self)
             if transaction is not None:
                 transaction.state = state
                 if goes_on and not self.autocommit:  # The next one begins by itself.
-                    open_[key] = Transaction(self.alias)
+                    _began(self)
             return result
 
         return end
@@ -129,7 +146,7 @@ def _ending(state: str, *, goes_on: bool = True) -> Replacing:
 def _savepoint(original: Callable[..., Any]) -> Callable[..., Any]:
     def savepoint(self: BaseDatabaseWrapper, sid: str) -> Any:
         result = original(self, sid)
-        transaction = open_.get((get_ident(), self.alias))
+        transaction = _transactions.get(self)
         if transaction is not None:
             transaction.savepoints[sid] = next(scope.numbers)
         return result
@@ -137,11 +154,22 @@ def _savepoint(original: Callable[..., Any]) -> Callable[..., Any]:
     return savepoint
 
 
+def _savepoint_commit(original: Callable[..., Any]) -> Callable[..., Any]:
+    def savepoint_commit(self: BaseDatabaseWrapper, sid: str) -> Any:
+        result = original(self, sid)
+        transaction = _transactions.get(self)
+        if transaction is not None:
+            transaction.release(sid)
+        return result
+
+    return savepoint_commit
+
+
 def _savepoint_rollback(original: Callable[..., Any]) -> Callable[..., Any]:
     def savepoint_rollback(self: BaseDatabaseWrapper, sid: str) -> Any:
         until = next(scope.numbers)
         result = original(self, sid)
-        transaction = open_.get((get_ident(), self.alias))
+        transaction = _transactions.get(self)
         if transaction is not None:
             transaction.undo(sid, until)
         return result
@@ -158,7 +186,7 @@ def _on_commit(original: Callable[..., Any]) -> Callable[..., Any]:
         holders = scope.room(parent, "on_commit", ENTRY_SIZE + len(name))
         if not holders:
             return original(self, func, robust)
-        transaction = open_.get((get_ident(), self.alias))
+        transaction = _transactions.get(self)
         hook = CommitHook(next(scope.numbers), name, transaction, parent.root)
         scope.keep(parent, hook, holders)
         if not self.in_atomic_block:
@@ -174,23 +202,55 @@ def _run_hooks(original: Callable[..., Any]) -> Callable[..., Any]:
     def run_and_clear_commit_hooks(self: Any) -> Any:
         waiting = None if self.in_atomic_block else _waiting.pop(self, None)
         if waiting:
-            self.run_on_commit = [
-                (sids, _hooked(func, sids, waiting), robust)
-                for sids, func, robust in self.run_on_commit
-            ]
+            self.run_on_commit = _noting(self.run_on_commit, waiting)
         return original(self)
 
     return run_and_clear_commit_hooks
 
 
-def _hooked(
-    func: Any, sids: set[str], waiting: list[tuple[set[str], CommitHook]]
-) -> Any:
-    """Return the function, wrapped if it was seen when it was registered."""
-    for known, hook in waiting:
-        if known is sids:
-            return _Hooked(func, hook)
-    return func
+def _noting(hooks: list[Any], waiting: list[tuple[set[str], CommitHook]]) -> list[Any]:
+    """Return the hooks, of which those are wrapped that were seen to be registered."""
+    seen = {id(sids): hook for sids, hook in waiting}
+    return [
+        (sids, _Hooked(func, hook) if (hook := seen.get(id(sids))) else func, robust)
+        for sids, func, robust in hooks
+    ]
+
+
+def _capture(original: Callable[..., Any]) -> Callable[..., Any]:
+    @contextmanager
+    def captureOnCommitCallbacks(
+        cls: type, *, using: str = DEFAULT_DB_ALIAS, execute: bool = False
+    ) -> Iterator[list[Any]]:
+        connection: Any = connections[using]
+        callbacks: list[Any] = []
+        try:
+            with original(cls, using=using, execute=execute) as callbacks:
+                try:
+                    yield callbacks
+                finally:
+                    connection.run_on_commit = _Captured(connection)
+        finally:
+            connection.run_on_commit = [*connection.run_on_commit]
+            callbacks[:] = [
+                each.func if type(each) is _Hooked else each for each in callbacks
+            ]
+
+    return captureOnCommitCallbacks
+
+
+class _Captured(list[Any]):
+    """The hooks of a connection while a test case runs them, by slices of the list."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection.run_on_commit)
+        self.connection = connection
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        if not isinstance(index, slice):
+            return found
+        return _noting(found, _waiting.get(self.connection, []))
 
 
 class _Hooked:
@@ -232,7 +292,13 @@ REPLACING: Final[dict[str, Replacing]] = {
     "_rollback": _ending(ROLLED_BACK),
     "_close": _ending(ROLLED_BACK, goes_on=False),
     "_savepoint": _savepoint,
+    "_savepoint_commit": _savepoint_commit,
     "_savepoint_rollback": _savepoint_rollback,
     "on_commit": _on_commit,
     "run_and_clear_commit_hooks": _run_hooks,
+}
+
+#: What takes the place of methods of ``TestCase``.
+REPLACING_TEST_CASE: Final[dict[str, Replacing]] = {
+    "captureOnCommitCallbacks": _capture
 }

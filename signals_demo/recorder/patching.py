@@ -30,11 +30,15 @@ class Patches:
         """
         for kind in classes:
             for name, replace in replacing.items():
-                original = vars(kind).get(name)
+                original: Any = vars(kind).get(name)
+                is_of_class = isinstance(original, classmethod)
+                function = original.__func__ if is_of_class else original
                 # A mock, or a descriptor, is not called as a method is.
-                if not isinstance(original, FunctionType):
+                if not isinstance(function, FunctionType):
                     continue
-                replacement = wraps(original)(replace(original))
+                replacement: Any = wraps(function)(replace(function))
+                if is_of_class:
+                    replacement = classmethod(replacement)
                 setattr(kind, name, replacement)
                 self._replaced.append((kind, name, original, replacement))
 

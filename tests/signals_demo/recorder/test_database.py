@@ -1,3 +1,4 @@
+import sys
 import threading
 from contextlib import ExitStack, nullcontext
 from functools import partial
@@ -15,18 +16,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import post_save
 from django.dispatch import Signal
+from django.test import TestCase
 
 from signals_demo.models import Question
-from signals_demo.recorder import mute, record
+from signals_demo.recorder import database, mute, record
 from signals_demo.recorder.database import open_
-from signals_demo.recorder.trace import (
-    COMMITTED,
-    OPEN,
-    ROLLED_BACK,
-    CommitHook,
-    Query,
-    walk,
-)
+from signals_demo.recorder.trace import CommitHook, Query, walk
+from signals_demo.recorder.transaction import COMMITTED, OPEN, ROLLED_BACK
 from tests.factories import QuestionFactory
 
 pytestmark = pytest.mark.django_db
@@ -111,6 +107,16 @@ def test_a_savepoint_that_is_kept_is_committed_with_all():
     with record() as recording, transaction.atomic(), transaction.atomic():
         QuestionFactory()
     assert saves(recording) == [COMMITTED]
+
+
+@commits
+def test_savepoints_are_forgotten_when_they_end():
+    with record(), transaction.atomic():
+        for failing in (False, True, False):
+            with transaction.atomic():
+                transaction.set_rollback(failing)
+        (known,) = open_.values()
+        assert known.savepoints == {}
 
 
 def test_a_recording_that_begins_in_a_transaction_knows_it():
@@ -218,6 +224,25 @@ def test_a_function_that_waits_twice_is_told_apart():
 
 
 @commits
+def test_waiting_hooks_are_gone_through_once_for_all():
+    walks = []
+
+    class Waiting(list):
+        def __iter__(self):
+            walks.append(len(self))
+            return super().__iter__()
+
+    wrapper = connections["default"]
+    with record() as recording, transaction.atomic():
+        transaction.on_commit(int)
+        database._waiting[wrapper] = Waiting(database._waiting[wrapper])
+        for _ in range(3):
+            transaction.on_commit(int)
+    assert walks == [4]
+    assert set(outcomes(recording)) == {"ran"}
+
+
+@commits
 def test_hooks_from_before_the_recording_run_as_they_are():
     ran = []
     with record() as recording, transaction.atomic():
@@ -233,6 +258,60 @@ def test_the_list_of_hooks_holds_the_functions_themselves():
         transaction.on_commit(QuestionFactory)
         assert [each[1] for each in connection.run_on_commit] == [QuestionFactory]
         undo()
+
+
+def captured(*callbacks, **options):
+    """Return what a test case captures while it registers functions."""
+    with TestCase.captureOnCommitCallbacks(**options) as found:
+        for each in callbacks:
+            transaction.on_commit(each)
+    return found
+
+
+def test_hooks_that_a_test_case_runs_are_seen_to_run():
+    def register():
+        transaction.on_commit(QuestionFactory)
+
+    def ask():
+        return SENT.send(None)
+
+    with mute(SENT):
+        transaction.on_commit(fail)  # Nobody looks, and the test case skips it.
+    with record() as recording:
+        found = captured(register, ask, execute=True)
+        assert [each for _, each, _ in connection.run_on_commit[1:]] == found
+    assert found == [register, ask, QuestionFactory]
+    assert {type(each) for each in found[:2]} == {type(register)}
+    assert type(connection.run_on_commit) is list
+    assert outcomes(recording) == ["ran", "ran", "ran"]
+    registered, asked = (
+        each for each in recording.entries if isinstance(each, CommitHook)
+    )
+    assert [each.name for each in asked.entries] == ["SENT"]
+    assert registered.entries[0].entries
+
+
+def test_a_hook_that_raises_in_a_test_case_is_told_of():
+    with record() as recording, pytest.raises(KeyError):
+        captured(fail, execute=True)
+    assert outcomes(recording) == ["raised KeyError"]
+    assert type(connection.run_on_commit) is list
+
+
+def test_hooks_that_a_test_case_does_not_run_have_not_run():
+    with record() as recording:
+        assert captured(fail) == [fail]
+    assert outcomes(recording) == ["has not run: the transaction is open"]
+
+
+def test_test_cases_are_as_before_and_need_not_be_loaded(monkeypatch):
+    before = vars(TestCase)["captureOnCommitCallbacks"]
+    with record():
+        assert vars(TestCase)["captureOnCommitCallbacks"] is not before
+    assert vars(TestCase)["captureOnCommitCallbacks"] is before
+    monkeypatch.delitem(sys.modules, "django.test.testcases")
+    with record():
+        assert vars(TestCase)["captureOnCommitCallbacks"] is before
 
 
 @commits
@@ -403,6 +482,48 @@ def test_each_database_has_its_own_transaction():
         None,
         COMMITTED,
     ]
+
+
+@commits
+def test_a_copy_of_a_connection_has_a_transaction_of_its_own():
+    connection.ensure_connection()
+    with record() as recording:
+        with transaction.atomic():
+            copied = connection.copy()
+            copied.set_autocommit(False)
+            with copied.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            SENT.send(None, using="default")
+            copied.rollback()
+            copied.set_autocommit(True)
+            SENT.send(None, using="default")
+        BaseDatabaseWrapper.close(copied)  # That of SQLite keeps what is in memory.
+    fates = {each.sql: each.fate for each in recording.queries()}
+    assert fates["SELECT 1"] == ROLLED_BACK
+    sent = [each.fate for each in recording.emissions() if each.name == "SENT"]
+    assert sent == [COMMITTED, COMMITTED]
+
+
+@commits
+def test_a_thread_that_shares_a_connection_is_in_its_transaction():
+    def work():
+        connections["default"] = shared
+        with record() as recording:
+            SENT.send(None)
+            Question.objects.exists()
+        seen.extend([each.transaction for each in recording.entries])
+
+    seen: list[object] = []
+    shared = connections["default"]
+    shared.inc_thread_sharing()
+    try:
+        with record(), transaction.atomic():
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            assert seen == [*open_.values()][:1] * 2
+    finally:
+        shared.dec_thread_sharing()
 
 
 @pytest.mark.django_db

@@ -46,6 +46,19 @@ def test_methods_are_replaced_and_the_very_same_ones_put_back(patches):
     assert [vars(each).get("method") for each in (Base, Child, Other, Both)] == before
 
 
+def test_methods_of_a_class_stay_that(patches):
+    class Shop:
+        @classmethod
+        def name(cls):
+            return cls.__name__
+
+    before = vars(Shop)["name"]
+    patches.install([Shop], {"name": louder})
+    assert (Shop.name(), Shop().name()) == ("SHOP", "SHOP")
+    patches.remove()
+    assert vars(Shop)["name"] is before
+
+
 def test_what_others_have_replaced_since_is_left_to_them(patches):
     patches.install([Base], {"method": louder})
     with mock.patch.object(Base, "method", return_value="mocked"):
