@@ -10,18 +10,28 @@ import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
+from inspect import iscoroutinefunction
+from time import perf_counter_ns
 from types import MethodType
 from typing import Any, Final
 
 from django.apps import apps
+from django.db.models.base import ModelBase
 from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
 from signals_demo.recorder import capture, scope
 from signals_demo.recorder.callers import project_frame
-from signals_demo.recorder.inventory import made_key, signal_name
+from signals_demo.recorder.inventory import (
+    Connection,
+    fingerprint,
+    made_key,
+    signal_name,
+)
+from signals_demo.recorder.naming import class_attribute
 from signals_demo.recorder.patching import Patches
+from signals_demo.recorder.related import model_of
 
 #: How many are remembered: a program that connects without end keeps the newest.
 MAX_REMEMBERED: Final = 10_000
@@ -32,7 +42,7 @@ class Connected:
     """One call of ``connect()``.
 
     Attributes:
-        signal: the dotted name of the signal.
+        of: returns the signal, or None if it has gone.
         receiver: the dotted name of the receiver.
         place: its file and line.
         sender: described, or None for any.
@@ -41,11 +51,13 @@ class Connected:
             remember must not keep a ``dispatch_uid`` alive.
         caller: file and line of the code that connected it.
         models_ready: whether all models had been made by then.
+        sender_unready: whether the sender was a model that was still being made.
         order: its place among all that was recorded in the process.
         disconnected_at: file and line of the code that disconnected it, or None.
+        disconnected: when it did, in nanoseconds of ``perf_counter_ns()``, or 0.
     """
 
-    signal: str
+    of: Callable[[], Signal | None]
     receiver: str
     place: str
     sender: str | None
@@ -53,14 +65,37 @@ class Connected:
     key: int
     caller: str | None
     models_ready: bool
+    sender_unready: bool
     order: int
     disconnected_at: str | None = None
+    disconnected: int = 0
     reference: Callable[[], object] | None = None
+
+    @cached_property
+    def signal(self) -> str:
+        """The dotted name of the signal; it is looked for when it is asked for."""
+        signal = self.of()
+        return "a signal that has gone" if signal is None else signal_name(signal)
 
     @property
     def is_dead(self) -> bool:
         """Whether the receiver has gone, because nothing else held it."""
         return self.reference is not None and self.reference() is None
+
+    def as_connection(self) -> Connection:
+        """Return it as it was in the list of its signal."""
+        receiver = self.reference() if self.reference else None
+        sender_id = id(model_of(self.sender)) if self.sender else None
+        return Connection(
+            self.signal,
+            receiver,
+            self.sender,
+            sender_id,
+            iscoroutinefunction(receiver),
+            self.is_weak,
+            None,
+            self.key,
+        )
 
 
 #: All that was connected since the app was loaded, the oldest first.
@@ -90,7 +125,7 @@ def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
         name, place = capture.function(receiver)
         remembered.append(
             Connected(
-                signal_name(self),
+                weakref.ref(self),
                 name,
                 place,
                 capture.sender(sender),
@@ -98,6 +133,7 @@ def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
                 _key(receiver, sender, dispatch_uid),
                 _asked_at.get() or _here(),
                 apps.models_ready,
+                _is_unready(sender),
                 next(scope.numbers),
                 reference=_reference(receiver) if weak else None,
             )
@@ -119,9 +155,10 @@ def _disconnect(original: Callable[..., Any]) -> Callable[..., Any]:
             self, receiver=receiver, sender=sender, dispatch_uid=dispatch_uid
         )
         if result:
-            ended = signal_name(self), _key(receiver, sender, dispatch_uid)
+            key = _key(receiver, sender, dispatch_uid)
             for each in reversed(remembered):
-                if (each.signal, each.key) == ended:
+                if each.key == key and each.of() is self:
+                    each.disconnected = perf_counter_ns()
                     each.disconnected_at = _asked_at.get() or _here() or "?"
                     break
         return result
@@ -155,11 +192,19 @@ def _lazy_method(original: Callable[..., Any]) -> Callable[..., Any]:
     return lazy_method
 
 
+def _is_unready(sender: Any) -> bool:
+    """Return whether a model has not been registered; an abstract one never is."""
+    if not issubclass(type(sender), ModelBase):
+        return False
+    options: Any = class_attribute(sender, "_meta")
+    if options is None:  # It is Model itself.
+        return False
+    models = options.apps.all_models.get(options.app_label, {})
+    return models.get(options.model_name) is not sender
+
+
 def _key(receiver: Any, sender: object, uid: Any) -> int:
-    try:
-        return hash((uid or made_key(receiver), made_key(sender)))
-    except TypeError:  # Django only compares it, so it need not be hashable.
-        return id(uid)
+    return fingerprint(uid or made_key(receiver), made_key(sender))
 
 
 def _here() -> str | None:

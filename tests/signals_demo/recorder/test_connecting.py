@@ -92,6 +92,21 @@ def test_only_the_connection_that_ended_is_struck_off():
     assert all(each.disconnected_at for each in remembered)
 
 
+def test_to_connect_looks_for_no_name(monkeypatch):
+    signal, gone = Signal(), Signal()
+    with monkeypatch.context() as patches:
+        patches.setattr(connecting, "signal_name", pytest.fail)
+        for each in (signal, gone):
+            # Before Django 6.1, a receiver that is held weakly keeps the signal.
+            each.connect(listen, weak=False)
+        signal.disconnect(listen)
+    del gone, each
+    gc.collect()
+    assert remembered[0].signal.endswith(f"Signal#{id(signal):x}")
+    assert remembered[1].signal == "a signal that has gone"
+    assert [bool(each.disconnected_at) for each in remembered] == [True, False]
+
+
 def test_a_uid_need_not_be_hashable():
     uid = ["x"]
     order_paid.connect(listen, dispatch_uid=uid)
