@@ -38,6 +38,9 @@ COUNT = 5_000
 #: The bars: what an emission may take more, in microseconds and beside Sentry's; what
 #: one may take when nothing records; what may differ in memory, in MiB.
 MOST_MORE, LEAST_BESIDE_SENTRY, MOST_OFF, MOST_EXTRA_MIB = 5.0, 3.0, 1.05, 16
+#: What an emission with one receiver takes Django where that many microseconds were
+#: asked for. Machines differ by a factor of three, so they count in proportion.
+OF_DJANGO = 1.02
 
 THREADS, NESTED, REQUESTS = 8, 10_000, 100
 
@@ -153,8 +156,13 @@ def report(receivers: int, times: dict[str, list[float]]) -> bool:
     )
     print(f"\n{receivers} receivers: {statistics.median(bare):.2f} us as Django is")
     print(f"  off        {off:.2f} x  (at most {MOST_OFF})")
-    print(f"  recording {more['recording']:+6.2f} us  (at most {MOST_MORE:+} with 1)")
-    reached = off <= MOST_OFF and (receivers != 1 or more["recording"] <= MOST_MORE)
+    print(f"  recording {more['recording']:+6.2f} us")
+    reached = off <= MOST_OFF
+    if receivers == 1:
+        scaled = more["recording"] * OF_DJANGO / statistics.median(bare)
+        print(f"            {scaled:+6.2f} us where Django takes {OF_DJANGO} us")
+        print(f"            (at most {MOST_MORE:+})")
+        reached &= scaled <= MOST_MORE
     if "sentry" in more:
         beside = more["sentry"] / more["recording"]
         print(f"  sentry    {more['sentry']:+6.2f} us, {beside:.1f} x the recorder's")

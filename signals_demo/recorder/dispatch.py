@@ -7,21 +7,22 @@ exceptions, and what ``send_robust()`` logs.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import wraps
 from inspect import CO_VARARGS
 from threading import get_ident
 from time import perf_counter_ns as clock
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from django.dispatch import Signal
+from django.dispatch import Signal, dispatcher
 
 from signals_demo.recorder import capture, database, scope
 from signals_demo.recorder.callers import project_frame
 from signals_demo.recorder.inventory import signal_name
 from signals_demo.recorder.patching import Replacing
 from signals_demo.recorder.scope import AMBIENT, position
+from signals_demo.recorder.standins import Async, Driven, Receiver, Sync, coroutine_of
 from signals_demo.recorder.trace import Emission, Parent, ReceiverCall, Recording
 
 #: Sent for every row that is read; many in a row become one entry.
@@ -41,6 +42,22 @@ Mute = Callable[[Signal, object, object], bool]
 mutes: Final[ContextVar[tuple[Mute, ...]]] = ContextVar(
     "signals_demo.recorder.mutes", default=()
 )
+
+
+#: Django's own methods, as long as nobody else has replaced them before.
+_DJANGO: Final = {
+    name: method
+    for name, method in vars(Signal).items()
+    if getattr(method, "__code__", None)
+    and method.__code__.co_filename == dispatcher.__file__
+}
+#: Django's ``_live_receivers()``, by what takes its place.
+_live_of_django: Final[dict[object, Callable[..., Any]]] = {}
+
+
+def forget() -> None:
+    """Forget what has taken the place of Django's methods, because it is gone."""
+    _live_of_django.clear()
 
 
 def _begin(
@@ -80,12 +97,13 @@ def _begin(
         described_sender,
         method,
         described,
-        (frame.f_code, frame.f_lasti) if frame is not None else None,
+        frame.f_code if frame is not None else None,
         thread,
         capture.masked(task.get_name()) if task is not None else None,
         database.transaction_of(thread, named.get("using")) if database.open_ else None,
         parent,
         signal,
+        frame.f_lasti if frame is not None else 0,
     )
     scope.keep(parent, emission, holders)
     return emission
@@ -127,27 +145,99 @@ def _is_open(entry: Emission, looking: tuple[Recording, ...]) -> bool:
 
 
 def _send(original: Callable[..., Any]) -> Callable[..., Any]:
+    if original is not _DJANGO.get("send"):
+        return _send_through(original)
+
+    def send(self: Signal, sender: object, **named: object) -> Any:
+        emission = _begin(self, sender, named, "send")
+        if emission is None:
+            return _returned(original(self, sender, **named))
+        began = clock()
+        receivers = _plain_receivers(self, sender) if emission.times == 1 else None
+        if receivers is None:
+            return _through(original, self, sender, named, emission)
+        # What Django does is done here, for most of what is sent: to have it call what
+        # stands in for the receivers would take twice as long.
+        emission.pending = None
+        emission.started = now = began
+        responses: list[tuple[Any, Any]] = []
+        if not receivers:
+            emission.duration = clock() - began
+            return responses
+        calls = _calls(emission, receivers)
+        try:
+            for receiver, call in zip(receivers, calls, strict=False):
+                token = position.set(call)
+                call.started = started = clock()
+                try:
+                    response = receiver(signal=self, sender=sender, **named)
+                except BaseException as error:
+                    emission.raised = call.raised = capture.type_name(type(error))
+                    raise
+                finally:
+                    now = clock()
+                    call.duration = call.running = now - started
+                    position.reset(token)
+                responses.append((receiver, response))
+        finally:
+            emission.duration = now - began
+        return responses
+
+    return send
+
+
+def _plain_receivers(signal: Any, sender: object) -> Sequence[Any] | None:
+    """Return the receivers, if Django calls them one after the other, and all."""
+    live = _live_of_django.get(type(signal)._live_receivers)
+    if live is None or mutes.get():
+        return None
+    if not signal.receivers:
+        return ()
+    try:
+        # As Django does, which fails for some senders if it looks.
+        if signal._dead_receivers or not signal.use_caching:
+            known = signal.sender_receivers_cache
+            if known.get(sender) is dispatcher.NO_RECEIVERS:
+                return ()
+        synchronous, asynchronous = live(signal, sender)
+    except TypeError:
+        return None
+    return None if asynchronous else synchronous
+
+
+def _send_through(original: Callable[..., Any]) -> Callable[..., Any]:
     method = original.__name__
 
     def send(self: Signal, sender: object, **named: object) -> Any:
         emission = _begin(self, sender, named, method)
         if emission is None:
             return _returned(original(self, sender, **named))
-        token = position.set(emission)
-        started = clock()
-        emission.started = emission.started or started
-        try:
-            responses = original(self, sender, **named)
-        except BaseException as error:
-            emission.raised = capture.type_name(type(error))
-            raise
-        finally:
-            emission.duration += clock() - started
-            emission.pending = None
-            position.reset(token)
-        return _unwrapped(responses) if emission.calls else responses
+        return _through(original, self, sender, named, emission)
 
     return send
+
+
+def _through(
+    original: Callable[..., Any],
+    signal: Signal,
+    sender: object,
+    named: dict[str, object],
+    emission: Emission,
+) -> Any:
+    """Have the receivers of an emission called by the function that was replaced."""
+    token = position.set(emission)
+    started = clock()
+    emission.started = emission.started or started
+    try:
+        responses = original(signal, sender, **named)
+    except BaseException as error:
+        emission.raised = capture.type_name(type(error))
+        raise
+    finally:
+        emission.duration += clock() - started
+        emission.pending = None
+        position.reset(token)
+    return _unwrapped(responses) if emission.calls else responses
 
 
 def _asend(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -164,7 +254,7 @@ def _asend(original: Callable[..., Any]) -> Callable[..., Any]:
                 awaitable = original(self, sender, **named)
             finally:
                 position.reset(token)
-            responses = await _Driven(_coroutine(awaitable), emission)
+            responses = await Driven(coroutine_of(awaitable), emission)
         finally:
             emission.pending = None
         return _unwrapped(responses) if emission.calls else responses
@@ -183,7 +273,7 @@ def _unwrapped(responses: Any) -> Any:
         return responses
     return [
         (pair[0].receiver, *pair[1:])
-        if type(pair) is tuple and pair and isinstance(pair[0], _Receiver)
+        if type(pair) is tuple and pair and isinstance(pair[0], Receiver)
         else pair
         for pair in responses
     ]
@@ -207,19 +297,17 @@ def _live_receivers(original: Callable[..., Any]) -> Callable[..., Any]:
         if emission is None:
             return synchronous, asynchronous
         # What is folded into an entry has calls already.
-        begin_call = _call if emission.times == 1 else _folded_call
-        calls = [*emission.calls]
-        wrapped = (
-            [_Sync(each, begin_call(emission, each, calls)) for each in synchronous],
-            [_Async(each, begin_call(emission, each, calls)) for each in asynchronous],
+        if emission.times == 1:
+            calls = _calls(emission, [*synchronous, *asynchronous])
+        else:
+            calls = _folded_calls(emission, [*synchronous, *asynchronous])
+        return (
+            [*map(Sync, synchronous, calls)],
+            [*map(Async, asynchronous, calls[len(synchronous) :])],
         )
-        more = len(calls) - len(emission.calls) - CALLS_IN_ENTRY
-        if more > 0:
-            for holder in emission.holders:
-                holder.grow(CALL_SIZE * more)
-        emission.calls = calls
-        return wrapped
 
+    if original is _DJANGO.get("_live_receivers"):
+        _live_of_django[live_receivers] = original
     return live_receivers
 
 
@@ -238,7 +326,7 @@ def _audible(
         elif emission is not None:
             calls = [*emission.calls]
             _folded_call(emission, receiver, calls, muted=True).muted = True
-            emission.calls = calls
+            _take(emission, calls)
         elif (parent := scope.current()) is not None:
             # Django asks whether anybody listens, and may then not send at all.
             for recording in scope.looking(parent):
@@ -246,14 +334,24 @@ def _audible(
     return audible
 
 
-def _call(
-    emission: Emission, receiver: object, calls: list[ReceiverCall]
-) -> ReceiverCall:
-    name, place = capture.function_parts(receiver)
-    call = ReceiverCall(name, place, emission.parent.root)
-    call.holders = emission.holders
-    calls.append(call)
-    return call
+def _calls(emission: Emission, receivers: Sequence[Any]) -> list[ReceiverCall]:
+    """Return new calls, one for each receiver."""
+    calls = [_call(emission, each) for each in receivers]
+    _take(emission, [*emission.calls, *calls] if emission.calls else calls)
+    return calls
+
+
+def _call(emission: Emission, receiver: object) -> ReceiverCall:
+    name, place, module = capture.function_parts(receiver)
+    return ReceiverCall(name, place, emission.parent.root, emission.holders, module)
+
+
+def _folded_calls(emission: Emission, receivers: Sequence[Any]) -> list[ReceiverCall]:
+    """Return the calls that one more of each receiver belongs to."""
+    calls = [*emission.calls]
+    found = [_folded_call(emission, each, calls) for each in receivers]
+    _take(emission, calls)
+    return found
 
 
 def _folded_call(
@@ -267,128 +365,16 @@ def _folded_call(
         if call.muted == muted and call.is_of(*parts):
             call.times += 1
             return call
-    return _call(emission, receiver, calls)
+    calls.append(_call(emission, receiver))
+    return calls[-1]
 
 
-class _Receiver:
-    """A receiver whose call is noted. To all else it is the receiver itself."""
-
-    __slots__ = ("call", "receiver")
-
-    def __init__(self, receiver: Any, call: ReceiverCall) -> None:
-        self.receiver = receiver
-        self.call = call
-
-    def __getattr__(self, name: str) -> Any:  # Django logs its __qualname__.
-        return getattr(self.receiver, name)
-
-
-class _Sync(_Receiver):
-    __slots__ = ()
-
-    def __call__(self, **named: object) -> Any:
-        call = self.call
-        token = position.set(call)
-        call.started = started = clock()
-        try:
-            return self.receiver(**named)
-        except BaseException as error:
-            call.raised = capture.type_name(type(error))
-            raise
-        finally:
-            took = clock() - started
-            call.duration += took
-            call.running += took
-            position.reset(token)
-
-
-class _Async(_Receiver):
-    __slots__ = ()
-
-    def __call__(self, **named: object) -> Any:
-        call = self.call
-        call.is_async = True
-        token = position.set(call)
-        started = clock()
-        try:
-            awaitable = self.receiver(**named)
-        except BaseException as error:
-            call.started = started
-            call.raised = capture.type_name(type(error))
-            raise
-        finally:
-            position.reset(token)
-        return _Driven(_coroutine(awaitable), call)
-
-
-def _coroutine(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
-    if isinstance(awaitable, Coroutine):
-        return awaitable
-
-    async def wait() -> Any:
-        return await awaitable
-
-    return wait()
-
-
-class _Driven(Coroutine[Any, Any, Any]):
-    """A coroutine whose steps run inside of a node of the tree.
-
-    Django 6.1 runs all receivers of an emission in one context. So what is set must be
-    taken back whenever the coroutine lets another one run, not only at its end.
-    """
-
-    __slots__ = ("began", "coroutine", "inside", "node")
-
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], node: Emission | ReceiverCall
-    ) -> None:
-        self.coroutine = coroutine
-        self.node = node
-        # Where the next step goes on: in a recording, if the last one began it.
-        self.inside: Emission | Parent | None = node
-        self.began = 0
-
-    def __getattr__(self, name: str) -> Any:  # asyncio shows its name and its frame.
-        return getattr(self.coroutine, name)
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return cast("Generator[Any, Any, Any]", self)  # It has all methods of one.
-
-    def __next__(self) -> Any:
-        return self._step(self.coroutine.send, None)
-
-    def send(self, value: Any) -> Any:
-        return self._step(self.coroutine.send, value)
-
-    def throw(self, *error: Any) -> Any:
-        return self._step(self.coroutine.throw, *error)
-
-    def close(self) -> None:
-        self._step(self.coroutine.close)
-        self._end(GeneratorExit)
-
-    def _step(self, step: Callable[..., Any], *arguments: Any) -> Any:
-        node = self.node
-        token = position.set(self.inside)
-        started = clock()
-        self.began = self.began or started
-        node.started = node.started or started
-        try:
-            return step(*arguments)
-        except BaseException as error:
-            self._end(type(error))
-            raise
-        finally:
-            if isinstance(node, ReceiverCall):
-                node.running += clock() - started
-            self.inside = position.get()
-            position.reset(token)
-
-    def _end(self, how: type[BaseException]) -> None:
-        self.node.duration += clock() - self.began
-        if how is not StopIteration:
-            self.node.raised = capture.type_name(how)
+def _take(emission: Emission, calls: list[ReceiverCall]) -> None:
+    if len(calls) > CALLS_IN_ENTRY:
+        more = len(calls) - max(len(emission.calls), CALLS_IN_ENTRY)
+        for holder in emission.holders:
+            holder.grow(CALL_SIZE * more)
+    emission.calls = calls
 
 
 def _in_any_shape(replace: Replacing) -> Replacing:
@@ -417,7 +403,7 @@ def _in_any_shape(replace: Replacing) -> Replacing:
 #: What takes the place of each method of ``Signal``.
 REPLACING: Final[dict[str, Replacing]] = {
     "send": _in_any_shape(_send),
-    "send_robust": _in_any_shape(_send),
+    "send_robust": _in_any_shape(_send_through),
     "asend": _in_any_shape(_asend),
     "asend_robust": _in_any_shape(_asend),
     "_live_receivers": _live_receivers,

@@ -10,8 +10,9 @@ from django.core.management.color import color_style, no_style
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from signals_demo.recorder import capture, text
+from signals_demo.recorder import text
 from signals_demo.recorder.encoding import lines, printable
+from signals_demo.recorder.masking import url_path
 from signals_demo.recorder.recording import record
 from signals_demo.recorder.trace import Emission, Entry, Recording
 
@@ -81,7 +82,7 @@ class PrintSignalsMiddleware(RecordingMiddleware):
             recording, style, width=text.WIDTH - 2, lines=lines(sys.stderr)
         )
         # A path may hold what a terminal takes for commands.
-        head = f"{request.method} {capture.masked(request.path)}"
+        head = f"{request.method} {url_path(request.path)}"
         whole = "\n".join([head, *(f"  {line}" for line in tree)])
         sys.stderr.write(f"{printable(whole, sys.stderr)}\n")
 

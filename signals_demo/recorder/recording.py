@@ -1,5 +1,6 @@
 """Begin and end recordings."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
@@ -12,9 +13,10 @@ from django.db.backends.utils import CursorWrapper
 from django.dispatch import Signal
 
 from signals_demo.recorder import database, dispatch, scope
-from signals_demo.recorder.explain import Verdict, why_not
+from signals_demo.recorder.explain import why_not
 from signals_demo.recorder.patching import Patches, with_subclasses
 from signals_demo.recorder.trace import Emission, Parent, Recording
+from signals_demo.recorder.verdict import Verdict
 
 #: How many entries a recording has room for, if nobody says otherwise.
 MAX_ENTRIES: Final = 20_000
@@ -38,6 +40,7 @@ def hooked() -> Iterator[None]:
             _patches.install(wrappers, database.REPLACING)
             cursors = with_subclasses(CursorWrapper)
             _patches.install(cursors, database.REPLACING_CURSOR)
+            _patches.install(_test_cases(), database.REPLACING_TEST_CASE)
     try:
         yield
     finally:
@@ -46,6 +49,13 @@ def hooked() -> Iterator[None]:
             if _active == 0:
                 _patches.remove()
                 database.forget()
+                dispatch.forget()
+
+
+def _test_cases() -> list[type]:
+    """Return Django's test case, unless nobody has imported it."""
+    case = getattr(sys.modules.get("django.test.testcases"), "TestCase", None)
+    return [case] if case is not None else []
 
 
 class LiveRecording(Recording):
@@ -80,7 +90,7 @@ def record(
 
     Args:
         everywhere: in all threads and tasks of the process; otherwise in this context
-            and those that begin in it.
+            and those copied from it, as tasks have; a plain thread has its own.
         signals: names of those to keep, such as ``post_save``, or dotted names. What
             happens inside of them is kept too. Without any, all are.
         senders: labels of those to keep, such as ``shop.Book``.
@@ -99,7 +109,7 @@ def record(
         database.look_around()
         recording.started = clock()
         try:
-            with _everywhere(recording) if everywhere else _here(recording):
+            with whole_process(recording) if everywhere else _here(recording):
                 yield recording
         finally:
             recording.end()
@@ -123,7 +133,12 @@ def _wanted(
 
 
 @contextmanager
-def _everywhere(recording: Recording) -> Iterator[None]:
+def whole_process(recording: Recording) -> Iterator[None]:
+    """Have a recording see all threads and tasks of the process.
+
+    Args:
+        recording: to be used inside ``hooked()``.
+    """
     with _lock:
         scope.everywhere = (*scope.everywhere, recording)
     try:

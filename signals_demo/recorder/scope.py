@@ -2,7 +2,6 @@
 
 from contextvars import ContextVar
 from itertools import count
-from threading import Lock
 from typing import Final
 
 from signals_demo.recorder.trace import Emission, Entry, Parent, Recording, Root
@@ -11,8 +10,6 @@ from signals_demo.recorder.trace import Emission, Entry, Parent, Recording, Root
 position: Final[ContextVar[Emission | Parent | None]] = ContextVar(
     "signals_demo.recorder.position", default=None
 )
-
-_lock: Final = Lock()
 
 #: Numbers all entries of the process in the order in which they began.
 numbers: Final = count(1)
@@ -50,9 +47,11 @@ def room(
         size: how many bytes it takes, by estimate.
         sender: of its signal, described.
     """
-    takers = looking(parent)
+    takers = parent.root.looking
+    if everywhere:
+        takers += everywhere
     for each in takers:
-        if not each.takes(name, size, sender, nested=each in parent.holders):
+        if not each.takes(name, size, sender, parent):
             takers = tuple(taker for taker in takers if taker is not each)
     return takers
 
@@ -66,6 +65,10 @@ def keep(parent: Parent, entry: Entry, holders: tuple[Recording, ...]) -> None:
         holders: the recordings that take it.
     """
     entry.holders = holders
+    # Most entries have one holder, and what they happen inside of is it, or is its.
+    if holders == parent.holders or holders[0] is parent is holders[-1]:
+        _append(parent, entry)
+        return
     places: list[Parent] = []
     for recording in holders:
         found = place(parent, recording)
@@ -85,9 +88,9 @@ def place(parent: Parent, recording: Recording) -> Parent:
 
 
 def _append(parent: Parent, entry: Entry) -> None:
-    if not isinstance(parent.entries, list):
-        # Most receivers never have an entry, and a list for each would cost them.
-        with _lock:
-            if not isinstance(parent.entries, list):
-                parent.entries = []
-    parent.entries.append(entry)
+    entries = parent.entries
+    if not isinstance(entries, list):
+        # Most receivers never have an entry, and a list for each would cost them. Not
+        # under a lock: what the garbage collector calls may come here too.
+        entries = vars(parent).setdefault("entries", [])
+    entries.append(entry)

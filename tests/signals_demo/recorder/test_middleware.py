@@ -98,6 +98,8 @@ def test_a_path_commands_no_terminal_and_tells_no_secret(use, capsys):
     printed = capsys.readouterr().err
     assert "\x1b" not in printed
     assert "abc" not in printed
+    Client().get("/pay/WXYZABCD")
+    assert capsys.readouterr().err.startswith("GET /pay/********\n")
 
 
 @pytest.mark.parametrize("name", ["PrintSignalsMiddleware", "ServerTimingMiddleware"])

@@ -12,8 +12,8 @@ from django.dispatch import Signal
 
 from signals_demo.models import Pizza, Question
 from signals_demo.recorder import database, dispatch, record, recording, scope
-from signals_demo.recorder.explain import NEVER_CONNECTED
 from signals_demo.recorder.patching import with_subclasses
+from signals_demo.recorder.verdict import NEVER_CONNECTED
 
 OUTER = Signal()
 
@@ -175,7 +175,7 @@ def test_a_recording_ends_once():
         duration = seen.duration
         OUTER.send(None)
     assert duration == seen.duration > 0
-    assert seen.entries == ()
+    assert not seen.entries
 
 
 def test_a_recording_ends_though_the_clock_stands_still(monkeypatch):

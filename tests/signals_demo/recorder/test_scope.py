@@ -158,20 +158,32 @@ def test_receivers_in_many_threads_keep_all_that_they_send():
     assert len(inside(recording)) == 200
 
 
-def test_the_list_of_entries_is_made_once(monkeypatch):
-    hook = CommitHook(1, "hook", None, scope.AMBIENT)
+def test_the_list_of_entries_is_made_once():
+    class Interrupted(CommitHook):
+        @property
+        def __dict__(self):  # Another thread, or what the collector runs, comes first.
+            held = super().__dict__
+            held.setdefault("entries", ["from another thread"])
+            return held
+
+    hook = Interrupted(1, "hook", None, scope.AMBIENT)
     with record() as recording:
         pass
-
-    class Lock:
-        def __enter__(self):
-            hook.entries = ["from another thread"]
-
-        def __exit__(self, *exception):
-            pass
-
-    monkeypatch.setattr(scope, "_lock", Lock())
     hook.holders = (recording,)
     entry = CommitHook(2, "entry", None, recording)
     scope.keep(hook, entry, (recording,))
     assert hook.entries == ["from another thread", entry]
+
+
+def test_what_several_recordings_share_is_kept_once():
+    def receiver(**named):
+        with record() as inner:
+            INNER.send(None)
+        inners.append(inner)
+
+    inners = []
+    OUTER.connect(receiver, weak=False)
+    with record(everywhere=True) as one, record(everywhere=True) as other:
+        OUTER.send(None)
+    assert inside(one) == inside(other) == names(inners[0]) == ["INNER"]
+    assert one.entries[0].calls[0] is other.entries[0].calls[0]
