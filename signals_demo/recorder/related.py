@@ -49,13 +49,16 @@ def _is_through(model: type[Model], through: type[Model]) -> bool:
     return any(getattr(each, "through", None) is through for each in relations)
 
 
-def cascading(model: type[Model] | None, deleted: set[str]) -> Any:
+def cascading(
+    model: type[Model] | None, deleted: set[str], above: tuple[Any, ...] = ()
+) -> Any:
     """Return the field by which the database deletes rows of the model, or None."""
     for field in model._meta.fields if model is not None else ():
         on_delete = getattr(field.remote_field, "on_delete", None)
         target: Any = field.related_model
-        if getattr(on_delete, "__name__", "") != "DB_CASCADE" or target is model:
+        way = (*above, model)
+        if getattr(on_delete, "__name__", "") != "DB_CASCADE" or target in way:
             continue
-        if target._meta.db_table in deleted or cascading(target, deleted):
+        if target._meta.db_table in deleted or cascading(target, deleted, way):
             return field
     return None

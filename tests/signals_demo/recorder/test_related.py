@@ -1,5 +1,7 @@
 import django
 import pytest
+from django.db import models
+from django.test.utils import isolate_apps
 
 from signals_demo.recorder.related import cascading, model_of, relation
 
@@ -55,6 +57,24 @@ def test_rows_that_the_database_deletes_have_a_field_that_says_so(shop):
     for model in (shop.Imprint, shop.Label):
         field = cascading(model, {"shop_publisher"})
         assert field is model._meta.fields[1]
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="DB_CASCADE came with Django 6.1")
+@isolate_apps("tests.signals_demo.recorder.shop")
+def test_rows_that_delete_each_other_have_an_end():
+    class Hen(models.Model):
+        egg = models.ForeignKey("Egg", models.DB_CASCADE)
+
+        class Meta:
+            app_label = "shop"
+
+    class Egg(models.Model):
+        hen = models.ForeignKey(Hen, models.DB_CASCADE)
+
+        class Meta:
+            app_label = "shop"
+
+    assert cascading(Hen, {"shop_publisher"}) is None
 
 
 def test_no_others_have(shop):
