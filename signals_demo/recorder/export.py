@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
+from signals_demo.recorder.findings import Finding, KnownRecording, found
 from signals_demo.recorder.trace import (
     CommitHook,
     Emission,
@@ -12,9 +13,9 @@ from signals_demo.recorder.trace import (
     Query,
     ReceiverCall,
     Recording,
-    Transaction,
     walk,
 )
+from signals_demo.recorder.transaction import Transaction
 
 #: What the JSON looks like; raised when a reader of the old one would go wrong.
 VERSION: Final = 1
@@ -29,13 +30,17 @@ def as_data(recording: Recording) -> dict[str, Any]:
 
     Numbers are those of the recording, from 1 on; times are nanoseconds since it began.
     """
-    writer = _Writer(recording)
+    writer = Writer(recording)
     return {
         "version": VERSION,
         "duration": recording.duration,
         "dropped": dict(recording.dropped),
         "entries": [writer.entry(entry) for entry in recording.entries],
         "transactions": writer.transactions(),
+        "findings": [
+            {**each.as_data(), "number": writer.number(each.number)}
+            for each in found(recording)
+        ],
     }
 
 
@@ -44,14 +49,22 @@ def dumps(recording: Recording) -> str:
     return json.dumps(as_data(recording), indent=1, allow_nan=False)
 
 
-class _Writer:
+class Writer:
+    """Makes data of the entries of a recording."""
+
     def __init__(self, recording: Recording) -> None:
+        """Number the entries, from 1 on.
+
+        Args:
+            recording: whose entries they are.
+        """
         self.began = recording.started
         self.orders = sorted({entry.order for entry, _ in walk(recording)})
         self.indexes: dict[int, int] = {}
         self.known: list[Transaction] = []
 
     def transaction(self, transaction: Transaction | None) -> int | None:
+        """Return the index of a transaction among those that were met."""
         if transaction is None:
             return None
         if id(transaction) not in self.indexes:
@@ -60,6 +73,7 @@ class _Writer:
         return self.indexes[id(transaction)]
 
     def transactions(self) -> list[dict[str, Any]]:
+        """Return the transactions that were met."""
         return [
             {
                 "alias": each.alias,
@@ -77,12 +91,14 @@ class _Writer:
         return bisect_left(self.orders, order) + 1
 
     def entry(self, entry: Entry) -> dict[str, Any]:
+        """Return an entry, with all that happened inside of it."""
         data: dict[str, Any] = {
             "number": self.number(entry.order),
             "started": self.since(entry.started),
             "duration": entry.duration,
             "raised": entry.raised,
             "transaction": self.transaction(entry.transaction),
+            "fate": entry.transaction.fate(entry.order) if entry.transaction else None,
         }
         if isinstance(entry, Query):
             return {
@@ -111,11 +127,11 @@ class _Writer:
             "thread": entry.thread,
             "task": entry.task,
             "caller": entry.caller,
-            "fate": entry.fate,
             "receivers": [self.call(call) for call in entry.calls],
         }
 
     def call(self, call: ReceiverCall) -> dict[str, Any]:
+        """Return the call of a receiver, with all that happened inside of it."""
         return {
             "receiver": call.receiver,
             "place": call.place,
@@ -131,7 +147,18 @@ class _Writer:
         }
 
     def since(self, moment: int | None) -> int | None:
+        """Return the nanoseconds from the beginning to a moment."""
         return None if moment is None else moment - self.began
+
+
+#: What comes of data that only look like a recording.
+_DAMAGED: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+)
 
 
 def loads(text: str) -> Recording:
@@ -151,7 +178,7 @@ def loads(text: str) -> Recording:
         )
     try:
         return _Reader(data).recording
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except _DAMAGED as error:
         raise UnreadableRecording(f"This recording is damaged: {error!r}.") from error
 
 
@@ -169,7 +196,9 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("raised", "sender", "task", "caller"), _TEXT),
     **dict.fromkeys(("started", "transaction"), _NUMBER),
     **dict.fromkeys(("many", "async", "muted"), (bool,)),
+    **dict.fromkeys(("kind", "message", "hint", "documentation"), (str,)),
     **dict.fromkeys(("entries", "receivers", "transactions", "undone"), (list,)),
+    "findings": (list,),
     **dict.fromkeys(("arguments", "dropped"), (dict,)),
 }
 
@@ -184,7 +213,7 @@ def _checked(data: Mapping[str, Any]) -> Mapping[str, Any]:
 class _Reader:
     def __init__(self, data: Mapping[str, Any]) -> None:
         _checked(data)
-        self.recording = Recording(1, 1)
+        self.recording = self.begin(data)
         self.transactions = [self.transaction(each) for each in data["transactions"]]
         self.recording.entries = [self.entry(each) for each in data["entries"]]
         self.recording.dropped.update(
@@ -192,13 +221,29 @@ class _Reader:
         )
         self.recording.duration = data["duration"]
 
+    def begin(self, data: Mapping[str, Any]) -> Recording:
+        if "findings" not in data:  # It was written before there were any.
+            return Recording(1, 1)
+        recording = KnownRecording(1, 1)
+        recording.findings = [self.finding(each) for each in data["findings"]]
+        return recording
+
+    def finding(self, data: Mapping[str, Any]) -> Finding:
+        _checked(data)
+        return Finding(
+            data["kind"],
+            data["message"],
+            data["hint"],
+            data["number"],
+            data["documentation"],
+        )
+
     def transaction(self, data: Mapping[str, Any]) -> Transaction:
         _checked(data)
         transaction = Transaction(data["alias"])
         transaction.state = data["state"]
-        transaction.undone = [
-            (int(since), int(until)) for since, until in data["undone"]
-        ]
+        for since, until in sorted(data["undone"]):
+            transaction.take_back(int(since), int(until))
         return transaction
 
     def entry(self, data: Mapping[str, Any]) -> Entry:

@@ -14,7 +14,8 @@ from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
 from signals_demo.recorder import capture, text
-from signals_demo.recorder.findings import silent_writes, swallowed_errors
+from signals_demo.recorder.findings import KINDS, MISTAKES, found, swallowed_errors
+from signals_demo.recorder.findings.kinds import SILENT_WRITE
 from signals_demo.recorder.inventory import signal_name, signals
 from signals_demo.recorder.muting import mute
 from signals_demo.recorder.recording import LiveRecording, record
@@ -156,11 +157,33 @@ class Signals:
 
     def no_silent_writes(self) -> None:
         """Assert that no bulk write passed by the receivers of its model."""
-        self._assert_none(silent_writes(self.recording))
+        self._assert_none(
+            each.message for each in found(self.recording) if each.kind == SILENT_WRITE
+        )
 
     def no_swallowed_errors(self) -> None:
         """Assert that ``send_robust()`` kept no exception of a receiver to itself."""
         self._assert_none(swallowed_errors(self.recording))
+
+    def no_findings(self, *kinds: str) -> None:
+        """Assert that there is nothing to say of what happened.
+
+        Args:
+            kinds: of findings; all but notes, if there are none.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        for kind in kinds:
+            if kind not in KINDS:
+                near = _near(kind, KINDS)
+                raise ValueError(f"There is no kind of finding {kind!r}.{near}")
+        wanted = kinds or MISTAKES
+        self._assert_none(
+            f"{each.kind}: {each.message}"
+            for each in found(self.recording)
+            if each.kind in wanted
+        )
 
     def _find(self, asked: "_Question") -> list[Emission]:
         return [each for each in self.recording.emissions() if asked.fits(each)]

@@ -8,9 +8,9 @@ from unicodedata import east_asian_width
 
 from django.core.management.color import Style, no_style
 
+from signals_demo.recorder.findings import found
 from signals_demo.recorder.masking import clean
 from signals_demo.recorder.trace import (
-    ROLLED_BACK,
     CommitHook,
     Described,
     Emission,
@@ -19,9 +19,13 @@ from signals_demo.recorder.trace import (
     ReceiverCall,
     Recording,
 )
+from signals_demo.recorder.transaction import ROLLED_BACK
+from signals_demo.recorder.translating import gettext as _
 
 #: Columns that the tree takes: those of the narrowest terminal, but one for the cursor.
 WIDTH: Final = 79
+#: How many findings are shown.
+MAX_FINDINGS: Final = 15
 
 #: What branches are drawn with: before a child, before the last one, and below both.
 LINES: Final = ("├─ ", "└─ ", "│  ", "   ")
@@ -55,7 +59,7 @@ def tree(
     lines: tuple[str, str, str, str] = LINES,
     everything: bool = False,
 ) -> Iterator[str]:
-    """Yield the lines of the tree, and of what the recording had no room for.
+    """Yield the lines of the tree, of what found no room, and of what was found.
 
     Args:
         recording: one that has ended, or goes on.
@@ -65,30 +69,44 @@ def tree(
         everything: whether to show what Django sends for each row or model, and nobody
             received.
     """
-    painter = _Painter(style or no_style(), width, lines, everything)
-    for entry in painter.shown(recording.entries):
-        yield from painter.branch(entry, "", "")
+    painter = _Painter(style or no_style(), width)
+    outline = Outline(lines, everything)
+    for before, node in outline.rows(recording.entries):
+        yield painter.line(node, before)
     yield summary(recording)
-    if painter.left_out:
-        names = [f"{name} x {count:,}" for name, count in painter.left_out.items()]
-        yield f"Nobody received, and not shown: {', '.join(names)}."
+    yield from outline.left_out()
     yield from dropped(recording)
+    yield from findings(recording, style, width=width)
 
 
 def summary(recording: Recording) -> str:
     """Return one sentence: how much was seen."""
     emissions = list(recording.emissions())
-    sent = sum(emission.times for emission in emissions)
-    called = sum(
-        call.times for each in emissions for call in each.calls if call.started
-    )
-    queries = sum(1 for _ in recording.queries())
-    parts = [plural(sent, "signal"), plural(called, "receiver call")]
-    parts.append(plural(queries, "query", "queries"))
+    queries = sum(1 for _query in recording.queries())
+    parts = [
+        plural(sent(recording), "signal"),
+        plural(called(recording), "receiver call"),
+        plural(queries, "query", "queries"),
+    ]
     undone = sum(each.times for each in emissions if each.fate == ROLLED_BACK)
     took = f" in {duration(recording.duration)}" if recording.duration else ""
     note = f"; {plural(undone, 'signal')} rolled back" if undone else ""
     return f"{', '.join(parts)}{took}{note}."
+
+
+def sent(recording: Recording) -> int:
+    """Return how many signals were sent."""
+    return sum(emission.times for emission in recording.emissions())
+
+
+def called(recording: Recording) -> int:
+    """Return how many calls of receivers there were."""
+    return sum(
+        call.times
+        for emission in recording.emissions()
+        for call in emission.calls
+        if call.started is not None
+    )
 
 
 def dropped(recording: Recording) -> Iterator[str]:
@@ -100,6 +118,62 @@ def dropped(recording: Recording) -> Iterator[str]:
             names[name.rpartition(".")[2]] += times
         most = ", ".join(f"{name} x {times:,}" for name, times in names.most_common(3))
         yield f"{plural(count, 'more entry', 'more entries')} found no room ({most})."
+
+
+def findings(
+    recording: Recording, style: Style | None = None, *, width: int = WIDTH
+) -> Iterator[str]:
+    """Yield what there is to say of a recording, below a title, if there is anything.
+
+    Args:
+        recording: one that has ended, or goes on.
+        style: ``self.style`` of a management command; none paints nothing.
+        width: how many columns to take.
+    """
+    all_of_them, hint = found(recording), ""
+    if all_of_them:
+        yield ""
+        yield _("Findings:")
+    for each in all_of_them[:MAX_FINDINGS]:
+        for line in wrapped(f"{each.kind}: {each.message}", width - 2):
+            yield f"  {(style or no_style()).WARNING(line)}"
+        if each.hint != hint:
+            yield from (f"    {line}" for line in wrapped(each.hint, width - 4))
+        hint = each.hint
+    more = len(all_of_them) - MAX_FINDINGS
+    if more > 0:
+        said = _("and %(count)s more") % {"count": f"{more:,}"}
+        yield f"  {said}"
+
+
+def wrapped(text: str, room: int) -> Iterator[str]:
+    """Yield the lines of a text, each of which takes no more columns than that."""
+    line = ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if columns(longer) <= room:
+            line = longer
+            continue
+        if line and columns(word) <= room:
+            yield line
+            line = word
+            continue
+        # A dotted name may be longer than a line, and Chinese has no spaces.
+        line = longer
+        while columns(line) > room:
+            beginning = _beginning(line, room)
+            yield beginning.rstrip()
+            line = line[len(beginning) :]
+    if line:
+        yield line
+
+
+def _beginning(text: str, room: int) -> str:
+    """Return as many characters as there is room for, but at least one."""
+    end = len(text)
+    while end > 1 and columns(text[:end]) > room:
+        end -= 1
+    return text[:end]
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -143,21 +217,48 @@ def cut(text: str, room: int) -> str:
     return f"{text}…"
 
 
-class _Painter:
+class Outline:
+    """The nodes that are worth a line each, with the branches before them."""
+
     def __init__(
         self,
-        style: Style,
-        width: int,
-        lines: tuple[str, str, str, str],
-        everything: bool,
+        lines: tuple[str, str, str, str] = LINES,
+        everything: bool = False,
     ) -> None:
-        self.style = style
-        self.width = width
+        """Take what to draw branches with, and whether to leave nothing out."""
         self.lines = lines
         self.everything = everything
-        self.left_out: Counter[str] = Counter()
+        self.not_shown: Counter[str] = Counter()
 
-    def shown(self, nodes: Sequence[Node]) -> list[Node]:
+    def rows(
+        self, nodes: Sequence[Node], below: str | None = None
+    ) -> Iterator[tuple[str, Node]]:
+        """Yield each node, and all that is inside of it, with the branch before it.
+
+        Args:
+            nodes: what to begin with.
+            below: what stands before all of them; None is for those at the top.
+        """
+        shown = self._shown(nodes)
+        child, last, beside, under = self.lines
+        for index, each in enumerate(shown):
+            is_last = index == len(shown) - 1
+            if below is None:
+                yield "", each
+                yield from self.rows(inside(each), "")
+            else:
+                yield below + (last if is_last else child), each
+                yield from self.rows(
+                    inside(each), below + (under if is_last else beside)
+                )
+
+    def left_out(self) -> Iterator[str]:
+        """Yield what was left out of the rows, if anything was."""
+        if self.not_shown:
+            names = [f"{name} x {count:,}" for name, count in self.not_shown.items()]
+            yield f"Nobody received, and not shown: {', '.join(names)}."
+
+    def _shown(self, nodes: Sequence[Node]) -> list[Node]:
         """Return the nodes that are worth a line, and count the others."""
         shown = []
         for node in nodes:
@@ -169,49 +270,39 @@ class _Painter:
             ):
                 shown.append(node)
             else:
-                self.left_out[node.name] += node.times
+                self.not_shown[node.name] += node.times
         return shown
 
-    def branch(self, node: Node, before: str, below: str) -> Iterator[str]:
-        """Yield the line of a node, and those of all that is inside of it."""
-        yield self.line(node, before)
-        children = self.shown(inside(node))
-        child, last, beside, under = self.lines
-        for index, each in enumerate(children):
-            is_last = index == len(children) - 1
-            yield from self.branch(
-                each,
-                below + (last if is_last else child),
-                below + (under if is_last else beside),
-            )
+
+class _Painter:
+    def __init__(self, style: Style, width: int) -> None:
+        self.style = style
+        self.width = width
 
     def line(self, node: Node, before: str) -> str:
         """Return the line of a node: its branch, its label, and the right column."""
         most = self.width // 2
         if len(before) > most:  # Deeper than there is room for.
             before = f"…{before[-most + 1 :]}"
-        label, paint = self.label(node)
         right = cut(self.right(node), most - 2)
-        label = cut(clean(label), self.width - len(before) - columns(right) - 1)
+        label = cut(
+            clean(label_of(node)), self.width - len(before) - columns(right) - 1
+        )
         gap = self.width - len(before) - columns(label) - columns(right)
-        return f"{before}{paint(label)}{' ' * gap}{right}".rstrip()
+        return f"{before}{self.paint(node)(label)}{' ' * gap}{right}".rstrip()
 
-    def label(self, node: Node) -> tuple[str, Paint]:
-        """Return what a node is called, and how that is painted."""
+    def paint(self, node: Node) -> Paint:
+        """Return how the label of a node is painted."""
         style = self.style
         if isinstance(node, Emission):
             plain = style.ERROR if node.raised else style.MIGRATE_LABEL
-            if node.fate == ROLLED_BACK:
-                plain = style.WARNING
-            return emission_label(node), plain
+            return style.WARNING if node.fate == ROLLED_BACK else plain
         if isinstance(node, Query):
-            return short_sql(node.sql), style.ERROR if node.raised else str
+            return style.ERROR if node.raised else str
         if isinstance(node, CommitHook):
-            failed = node.raised or node.started is None
-            name = node.function.partition(": ")[0]
-            return f"on_commit {name}", style.WARNING if failed else str
+            return style.WARNING if node.raised or node.started is None else str
         paint = style.ERROR if node.raised else style.SUCCESS
-        return node.receiver, paint if node.started is not None else style.NOTICE
+        return paint if node.started is not None else style.NOTICE
 
     def right(self, node: Node) -> str:
         """Return the column on the right: marks and the time it took."""
@@ -219,6 +310,17 @@ class _Painter:
         if node.started is not None:
             marks.append(f"{duration(node.duration):>8}")
         return clean("  ".join(marks))
+
+
+def label_of(node: Node) -> str:
+    """Return what a node is called."""
+    if isinstance(node, Emission):
+        return emission_label(node)
+    if isinstance(node, Query):
+        return short_sql(node.sql)
+    if isinstance(node, CommitHook):
+        return f"on_commit {node.function.partition(': ')[0]}"
+    return node.receiver
 
 
 def inside(node: Node) -> Sequence[Node]:

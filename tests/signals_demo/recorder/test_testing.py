@@ -326,6 +326,33 @@ def test_swallowed_errors_are_told(signals, told):
     assert f"{__name__}.fail raised OSError" in line
 
 
+def test_findings_are_told(signals, told):
+    signals.no_findings()
+    with connected(ping=fail):
+        ping.send_robust(None)
+    message = f"{__name__}.fail raised OSError, which send_robust() of ping kept to "
+    line = f"swallowed-error: {message}itself."
+    assert told(signals.no_findings) == [line]
+    assert told(signals.no_findings, "swallowed-error", "recursion") == [line]
+    signals.no_findings("recursion")
+
+
+def test_notes_are_told_if_asked_for(signals, told):
+    async def slow(sender, **kwargs):
+        pass
+
+    with connected(ping=slow):
+        ping.send(None)
+    signals.no_findings()
+    (line,) = told(signals.no_findings, "async-cost")
+    assert line.startswith("async-cost: send() of ping waited for ")
+
+
+def test_a_kind_that_no_finding_has_is_an_error(signals):
+    with pytest.raises(ValueError, match=r"'recursive'\. Is it recursion\?"):
+        signals.no_findings("recursive")
+
+
 def test_muted_receivers_are_not_called(signals):
     with connected(ping=fail), signals.mute(fail):
         ping.send(None)
@@ -340,6 +367,7 @@ def test_muted_receivers_are_not_called(signals):
         lambda signals: signals.times(ping, 1),
         lambda signals: signals.no_silent_writes(),
         lambda signals: signals.no_swallowed_errors(),
+        lambda signals: signals.no_findings(),
     ],
 )
 def test_a_full_recording_cannot_tell_that_nothing_came(told, question):

@@ -6,13 +6,16 @@ from django.core.management.color import make_style
 from signals_demo.recorder import record
 from signals_demo.recorder.text import (
     ASCII_LINES,
+    MAX_FINDINGS,
     columns,
     cut,
     duration,
+    findings,
     plural,
     short,
     short_sql,
     tree,
+    wrapped,
 )
 from signals_demo.recorder.trace import (
     CommitHook,
@@ -20,8 +23,8 @@ from signals_demo.recorder.trace import (
     Query,
     ReceiverCall,
     Recording,
-    Transaction,
 )
+from signals_demo.recorder.transaction import Transaction
 from tests.factories import UserFactory
 from tests.signals_demo.recorder.eventful import eventful, sold
 
@@ -31,7 +34,7 @@ HERE = "tests.signals_demo.recorder.eventful"
 def parts(line):
     """Return what stands in a line, without the time, which differs."""
     words = line.split()
-    return " ".join(words[:-2] if words[-1] in ("µs", "ms") else words)
+    return " ".join(words[:-2] if words[-1:] in (["µs"], ["ms"]) else words)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +75,55 @@ def test_the_tree_tells(lines, line):
 
 
 def test_the_last_line_sums_up(lines):
-    assert re.match(r"45 signals, 19 receiver calls, \d+ queries in ", lines[-1])
-    assert lines[-1].endswith(" ms; 10 signals rolled back.")
+    last = lines[lines.index("") - 1]
+    assert re.match(r"45 signals, 19 receiver calls, \d+ queries in ", last)
+    assert last.endswith(" ms; 10 signals rolled back.")
+
+
+def test_findings_stand_below(lines):
+    beginning, *found = lines[lines.index("") + 1 :]
+    assert beginning == "Findings:"
+    assert found[:3] == [
+        "  rolled-back-hook: on_commit() never called",
+        f"  {HERE}.send_mail, because its transaction was",
+        "  rolled back.",
+    ]
+
+
+def swallowed(times):
+    """Return a recording of as many different errors that nobody heard of."""
+    emissions = [made(f"shop.signal{index}") for index in range(times)]
+    for each in emissions:
+        each.method = "send_robust"
+        called(each, "shop.\x1b[2Jrefuse").raised = "ValueError"
+    return recorded(*emissions)
+
+
+def test_a_hint_is_given_once_and_only_so_many_findings_are_shown():
+    few, many = (list(findings(swallowed(times))) for times in (2, MAX_FINDINGS + 9))
+    assert [line for line in few if line.startswith("    ")] == [
+        "    Look at the results, or into the log: Django writes it to the logger",
+        "    django.dispatch.",
+    ]
+    assert "\x1b" not in "".join(few)
+    assert sum(line.startswith("  swallowed-error: ") for line in many) == MAX_FINDINGS
+    assert many[-1] == "  and 9 more"
+    assert list(findings(recorded(made()))) == []
+
+
+def test_findings_are_painted():
+    style = make_style("nocolor;warning=yellow")
+    lines = list(findings(swallowed(1), style))
+    assert lines[2].startswith("  \x1b[33mswallowed-error: ")
+
+
+def test_text_is_wrapped_by_columns():
+    assert list(wrapped("a bc def", 4)) == ["a bc", "def"]
+    assert list(wrapped("a bcdefgh i", 4)) == ["a bc", "defg", "h i"]
+    assert list(wrapped("中文沒有空格", 5)) == ["中文", "沒有", "空格"]
+    assert list(wrapped("abcd efgh", 4)) == ["abcd", "efgh"]
+    assert list(wrapped("中文", 1)) == ["中", "文"]
+    assert list(wrapped("", 4)) == []
 
 
 @pytest.mark.django_db

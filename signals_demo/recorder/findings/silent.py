@@ -1,4 +1,4 @@
-"""What a recording says about mistakes: those that show at run time only."""
+"""Writes that no signal came of: ``bulk_create()``, ``update()``, SQL."""
 
 import re
 from collections import Counter
@@ -11,8 +11,8 @@ from django.db.models import Model
 
 from signals_demo.recorder.inventory import Connection, connections
 from signals_demo.recorder.related import model_of
-from signals_demo.recorder.text import Node, inside
-from signals_demo.recorder.trace import Emission, Query, Recording
+from signals_demo.recorder.trace import Emission, Entry, Query, Recording
+from signals_demo.recorder.translating import gettext as _
 
 # A table may stand behind the name of its schema.
 _WRITE: Final = re.compile(
@@ -48,12 +48,16 @@ class SilentWrite:
 
     def __str__(self) -> str:
         """Return what happened and to whom, in one sentence."""
-        names = ", ".join(sorted({each.name for each in self.receivers}))
-        return (
-            f"{self.verb} of {self.model._meta.label} sent no "
-            f"{_BEFORE[self.verb]} and {_AFTER[_BEFORE[self.verb]]}: {names} did not "
-            "run."
-        )
+        return _(
+            "%(verb)s of %(model)s sent no %(before)s and %(after)s: %(receivers)s did "
+            "not run."
+        ) % {
+            "verb": self.verb,
+            "model": self.model._meta.label,
+            "before": _BEFORE[self.verb],
+            "after": _AFTER[_BEFORE[self.verb]],
+            "receivers": ", ".join(sorted({each.name for each in self.receivers})),
+        }
 
 
 def write_of(sql: str) -> tuple[str, str] | None:
@@ -98,21 +102,21 @@ class _Announced:
 
 
 def _unannounced(
-    nodes: Sequence[Node], announced: _Announced
+    entries: Sequence[Entry], announced: _Announced
 ) -> Iterator[tuple[Query, str, str]]:
-    for node in nodes:
-        if isinstance(node, Emission):
-            announced.hear(node)
-            for call in node.calls:
+    for entry in entries:
+        if isinstance(entry, Emission):
+            announced.hear(entry)
+            for call in entry.calls:
                 # Nobody can change how Django itself makes permissions.
                 if not call.receiver.startswith("django."):
                     yield from _unannounced(call.entries, _Announced())
-        elif isinstance(node, Query):
-            write = write_of(node.sql)
-            if write is not None and not announced.covers(node, *write):
-                yield node, *write
+        elif isinstance(entry, Query):
+            write = write_of(entry.sql)
+            if write is not None and not announced.covers(entry, *write):
+                yield entry, *write
         else:
-            yield from _unannounced(inside(node), _Announced())
+            yield from _unannounced(entry.entries, _Announced())
 
 
 def tables_of(label: str | None) -> list[str]:
@@ -131,25 +135,48 @@ def _tables_pointing_to(label: str | None) -> list[str]:
     return [*{each.related_model._meta.db_table for each in related}]
 
 
+def models_by_table() -> dict[str, type[Model]]:
+    """Return the model of each table, but for those that Django made for relations."""
+    models = apps.get_models()
+    return {each._meta.db_table: each for each in models if not each._meta.proxy}
+
+
+def signals_of(verb: str) -> frozenset[str]:
+    """Return what comes before and after a statement that Django sends for one object.
+
+    Args:
+        verb: of the statement, such as ``UPDATE``.
+    """
+    before = _BEFORE[verb]
+    names = (before, _AFTER[before])
+    return frozenset(f"django.db.models.signals.{name}" for name in names)
+
+
 def silent_writes(recording: Recording) -> list[SilentWrite]:
     """Return the bulk writes of models whose receivers therefore did not run."""
-    models = {
-        model._meta.db_table: model
-        for model in apps.get_models()
-        if not model._meta.proxy
-    }
-    known = [
+    if not apps.models_ready:
+        return []
+    models = models_by_table()
+    writes = [
+        (query, verb, models[table])
+        for query, verb, table in unannounced(recording)
+        if table in models and query.raised is None
+    ]
+    # To look for all receivers takes long.
+    known = _listening(recording) if writes else []
+    return [
+        SilentWrite(*write, missed)
+        for write in writes
+        if (missed := tuple(_missed(write[2], write[1], known)))
+    ]
+
+
+def _listening(recording: Recording) -> list[Connection]:
+    return [
         each
         for each in connections()
         if each.is_alive and not _of_django(each) and each.name not in recording.muted
     ]
-    silent = []
-    for query, verb, table in unannounced(recording):
-        if table in models and query.raised is None:
-            missed = tuple(_missed(models[table], verb, known))
-            if missed:
-                silent.append(SilentWrite(query, verb, models[table], missed))
-    return silent
 
 
 def _of_django(connection: Connection) -> bool:
@@ -159,41 +186,7 @@ def _of_django(connection: Connection) -> bool:
 def _missed(
     model: type[Model], verb: str, known: list[Connection]
 ) -> Iterator[Connection]:
-    before = _BEFORE[verb]
-    names = {f"django.db.models.signals.{name}" for name in (before, _AFTER[before])}
+    signals = signals_of(verb)
     for each in known:
-        if each.signal in names and each.sender_id in (None, id(model)):
+        if each.signal in signals and each.sender_id in (None, id(model)):
             yield each
-
-
-@dataclass(frozen=True)
-class SwallowedError:
-    """An exception of a receiver that nobody heard of.
-
-    Attributes:
-        emission: what was sent, by ``send_robust()`` or ``asend_robust()``.
-        receiver: the dotted name of the receiver.
-        raised: the class of the exception.
-    """
-
-    emission: Emission
-    receiver: str
-    raised: str
-
-    def __str__(self) -> str:
-        """Return what happened, in one sentence."""
-        return (
-            f"{self.receiver} raised {self.raised}, which {self.emission.method}() of "
-            f"{self.emission.name} kept to itself."
-        )
-
-
-def swallowed_errors(recording: Recording) -> list[SwallowedError]:
-    """Return the exceptions that ``send_robust()`` returned instead of raising."""
-    return [
-        SwallowedError(emission, call.receiver, call.raised)
-        for emission in recording.emissions()
-        if emission.method.endswith("_robust")
-        for call in emission.calls
-        if call.raised
-    ]
