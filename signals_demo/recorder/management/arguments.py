@@ -1,4 +1,4 @@
-"""What the commands of the recorder have in common: they run another command."""
+"""What commands of the recorder have in common: filters, and a command to run."""
 
 from argparse import PARSER
 from collections.abc import Sequence
@@ -13,6 +13,23 @@ from django.core.management import (
     load_command_class,
 )
 from django.core.management.base import CommandParser
+
+
+def add_filters(parser: CommandParser, **meanings: str) -> None:
+    """Add options that say what to keep, each as often as is wanted.
+
+    Args:
+        parser: of the command.
+        meanings: what each of them does, by its name.
+    """
+    for name, meaning in meanings.items():
+        parser.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar=name.upper(),
+            help=f"{meaning}; may be given more than once.",
+        )
 
 
 def add_command(parser: CommandParser, *, required: bool) -> None:

@@ -3,9 +3,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from signals_demo.recorder.encoding import printable
-from signals_demo.recorder.explain import CALLED, Verdict, why_not
+from signals_demo.recorder.explain import why_not
 from signals_demo.recorder.management.arguments import add_command, find, run
 from signals_demo.recorder.recording import record
+from signals_demo.recorder.verdict import CALLED, Verdict
 
 
 class Command(BaseCommand):

@@ -10,7 +10,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from signals_demo.recorder import export, perfetto, text
 from signals_demo.recorder.encoding import lines, printable
-from signals_demo.recorder.management.arguments import add_command, find, run
+from signals_demo.recorder.management.arguments import (
+    add_command,
+    add_filters,
+    find,
+    run,
+)
 from signals_demo.recorder.recording import MAX_ENTRIES, record
 from signals_demo.recorder.trace import Recording
 
@@ -32,18 +37,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--shell", action="store_true", help="Run Django's shell, until you leave."
         )
-        for name, meaning in (
-            ("signal", "Keep this signal alone, such as post_save"),
-            ("sender", "Keep what this model sends alone, such as shop.Book"),
-            ("app", "Keep what models of this app send alone, such as shop"),
-        ):
-            parser.add_argument(
-                f"--{name}",
-                action="append",
-                default=[],
-                metavar=name.upper(),
-                help=f"{meaning}; may be given more than once.",
-            )
+        add_filters(
+            parser,
+            signal="Keep this signal alone, such as post_save",
+            sender="Keep what this model sends alone, such as shop.Book",
+            app="Keep what models of this app send alone, such as shop",
+        )
         parser.add_argument(
             "--all",
             action="store_true",
