@@ -1,6 +1,7 @@
 from types import ModuleType
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 
 from signals_demo.recorder import connecting
@@ -17,3 +18,13 @@ class RecorderConfig(AppConfig):
         """Begin to remember who connects what; ``ready()`` would miss most of them."""
         super().__init__(app_name, app_module)
         connecting.watch()
+
+    def ready(self) -> None:
+        """Register the checks."""
+        from signals_demo.recorder.checks.connected import check_receivers
+        from signals_demo.recorder.checks.deployment import check_explorer
+        from signals_demo.recorder.checks.modules import check_imports
+
+        register(check_receivers, "signals")
+        register(check_imports, "signals")
+        register(check_explorer, Tags.security, deploy=True)
