@@ -135,10 +135,7 @@ def test_a_request_by_wsgi_is_logged(logged):
     assert logged("requests") == [slow_request("träge/")]
 
 
-@pytest.mark.parametrize("prefix", ["", "/mounted"])
-def test_a_request_by_asgi_is_logged(prefix, logged):
-    scope = AsyncRequestFactory()._base_scope(path=f"{prefix}/slow/x/")
-
+def by_asgi(scope, prefix=""):
     async def request():
         server = ApplicationCommunicator(ASGIHandler(), scope | {"root_path": prefix})
         await server.send_input({"type": "http.request"})
@@ -147,6 +144,20 @@ def test_a_request_by_asgi_is_logged(prefix, logged):
         await server.wait()
 
     async_to_sync(request)()
+
+
+@pytest.mark.parametrize("prefix", ["", "/mounted"])
+def test_a_request_by_asgi_is_logged(prefix, logged):
+    by_asgi(AsyncRequestFactory()._base_scope(path=f"{prefix}/slow/x/"), prefix)
+    assert logged("requests") == [slow_request("slow/<str:secret>/")]
+
+
+def test_a_stream_of_events_is_not_slow(client, logged):
+    scope = AsyncRequestFactory()._base_scope(path="/slow/x/")
+    by_asgi(scope | {"headers": [(b"accept", b"text/event-stream")]})
+    client.get("/slow/x/", headers={"accept": "text/event-stream"})
+    assert logged("requests") == []
+    client.get("/slow/x/", headers={"accept": "text/html"})
     assert logged("requests") == [slow_request("slow/<str:secret>/")]
 
 
