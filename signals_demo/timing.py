@@ -14,6 +14,10 @@ from signals_demo.conf import conf
 requests = logging.getLogger("signals_demo.requests")
 tasks = logging.getLogger("signals_demo.tasks")
 
+#: What a browser accepts that listens to events: it lasts as long as somebody does.
+#: Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+EVENT_STREAM = "text/event-stream"
+
 MILLISECOND = timedelta(milliseconds=1)
 
 # Each request has a thread of its own for synchronous code, under ASGI too. A context
@@ -29,12 +33,14 @@ def start_clock(environ: dict[str, Any] | None, scope: Any) -> None:
         scope: the request under ASGI, otherwise None.
     """
     if environ is not None:
-        path = get_path_info(environ)
+        path, accept = get_path_info(environ), environ.get("HTTP_ACCEPT")
     elif scope is None:
         return  # Sent by hand, by a worker that begins a job like a request.
     else:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-    _request.clock = (perf_counter(), path)
+        accept = dict(scope.get("headers", ())).get(b"accept", b"").decode("latin-1")
+    if accept != EVENT_STREAM:
+        _request.clock = (perf_counter(), path)
 
 
 def log_if_slow() -> None:
