@@ -34,6 +34,8 @@ FULLWIDTH = 0xFF01 - 0x21
 #: Twice each element of GF(32), as a table for ``bytes.translate``. The field is
 #: that of the polynomial x^5 + x^2 + 1, which is primitive.
 DOUBLE = bytes((n << 1) ^ (0b100101 if n & 16 else 0) for n in range(32)) + bytes(224)
+#: Half of each, as such a table.
+HALF = bytes.maketrans(DOUBLE[:32], bytes(range(32)))
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,13 @@ class CodeFormat:
         so on to the check symbols, and line ends to part the codes again.
         """
         values = self._random_values(count * self.random_length)
-        columns = [values[i * count :][:count] for i in range(self.random_length)]
+        starts = [count * i for i in range(self.random_length)]
+        columns = [values[start : start + count] for start in starts]
         if self.check_symbol:
-            columns.append(_damm(columns).translate(DOUBLE))
+            columns.append(_xor(columns))
         lines = bytearray(b"\n" * count * (self.length + 1))
         for i, column in enumerate(columns):
-            lines[i :: self.length + 1] = column.translate(self._symbols)
+            lines[i :: self.length + 1] = column.translate(self._symbols[i])
         return lines.decode("ascii").splitlines()
 
     def display(self, code: str) -> str:
@@ -127,7 +130,7 @@ class CodeFormat:
         if len(text) > 4 * self.length:
             raise Malformed("This is too long for a code.")
         code = text.translate(self._spellings)
-        if not set(code) <= self._values.keys():
+        if code.strip(self.alphabet):  # Quicker than a set of its symbols.
             raise Malformed("This has a symbol that no code has.")
         if len(code) != self.length:
             raise Malformed(f"A code has {self.length} symbols.")
@@ -146,7 +149,12 @@ class CodeFormat:
         return values
 
     def _check(self, code: str) -> int:
-        """Return the state of the check after a code, as ``_damm()`` does of many."""
+        """Return the state of the check after a code: zero after one that is right.
+
+        Source: H. M. Damm, "Total anti-symmetrische Quasigruppen", 2004; here
+        x * y = 2x + y in GF(32), which catches every wrong symbol and every swap of
+        neighbors.
+        """
         state = 0
         for symbol in code:
             state = DOUBLE[state] ^ self._values[symbol]
@@ -161,8 +169,19 @@ class CodeFormat:
         return bytes(n % len(self.alphabet) for n in range(256))
 
     @cached_property
-    def _symbols(self) -> bytes:
-        return self.alphabet.encode().ljust(256)
+    def _symbols(self) -> list[bytes]:
+        """The symbol of each value that is drawn, for each place in a code.
+
+        Where there is a check, a value is what the symbol adds to it, having been
+        doubled for each symbol after it: so the check symbol is the sum of all values.
+        """
+        symbols = self.alphabet.encode().ljust(256)
+        tables = [symbols]
+        for _ in range(1, self.length):
+            if self.check_symbol:
+                symbols = HALF.translate(symbols)
+            tables.insert(0, symbols)
+        return tables
 
     @cached_property
     def _spellings(self) -> dict[int, str]:
@@ -179,19 +198,9 @@ class CodeFormat:
         return str.maketrans(table)
 
 
-def _damm(columns: Sequence[bytes]) -> bytes:
-    """Return the state of the check after the columns, a byte for each code.
-
-    A code is right when the state after its last symbol is zero. Source: H. M.
-    Damm, "Total anti-symmetrische Quasigruppen", 2004; here x * y = 2x + y in
-    GF(32), which catches every wrong symbol and every swap of neighbors.
-    """
-    state = bytes(len(columns[0]))
+def _xor(columns: Sequence[bytes]) -> bytes:
+    """Return the sum of columns in GF(32)."""
+    mixed = 0
     for column in columns:
-        state = _xor(state.translate(DOUBLE), column)
-    return state
-
-
-def _xor(left: bytes, right: bytes) -> bytes:
-    mixed = int.from_bytes(left) ^ int.from_bytes(right)
-    return mixed.to_bytes(len(left))
+        mixed ^= int.from_bytes(column)
+    return mixed.to_bytes(len(columns[0]))
