@@ -244,11 +244,12 @@ def inserter(
         values: of other fields; those not named take their defaults.
     """
     connection = connections[using]
-    values = {
-        field.attname: values.get(field.attname, field.get_default())
+    defaults = {
+        field.attname: field.get_default()
         for field in model._meta.concrete_fields
-        if not field.primary_key and field.name != "code"
+        if not (field.primary_key or field.name == "code" or field.attname in values)
     }
+    values = defaults | values
     if _makes_rows_of_json(connection):
         return partial(_execute, connection, *_statement(model, connection, values))
     return partial(_bulk_create, model, using, values)
@@ -266,7 +267,8 @@ def _statement(
 ) -> tuple[str, list[Any]]:
     """Return the statement that inserts codes, and its parameters but the codes."""
     quote = connection.ops.quote_name
-    fields = [field for field in model._meta.concrete_fields if field.attname in values]
+    filled = {name for name, value in values.items() if value is not None}
+    fields = [field for field in model._meta.concrete_fields if field.attname in filled]
     names = ["code", *(str(field.column) for field in fields)]
     columns = ", ".join(map(quote, names))
     selected = ", ".join(["value", *("%s" for _ in fields)])
