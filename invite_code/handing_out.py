@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import connections, router
+from django.db import IntegrityError, connections, router
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -20,40 +20,56 @@ CHUNK_SIZE = 500
 
 
 def hand_out(
-    batch: InviteBatch, n: int, *, to: str = "", using: str | None = None
+    batch: InviteBatch,
+    n: int,
+    *,
+    to: str = "",
+    key: str | None = None,
+    using: str | None = None,
 ) -> HandOut:
     """Give somebody the next unused codes of a batch: exactly as many, or none.
 
     No code is given twice, whoever else asks at the same time. Within a transaction it
-    is undone with that transaction.
+    is undone with that transaction. With a key it may be repeated, after a crash say:
+    the hand-out that has the key already is returned as it is.
 
     Args:
         batch: the batch, saved.
         n: how many codes, 1 or more.
         to: who is given them, at most 200 characters.
-        using: alias of the database; None leaves it to the router.
+        key: a name for the hand-out, of at most 50 characters, that no other one has.
+        using: alias of the database; None leaves it to the router, which by default
+            chooses that of `batch`.
 
     Returns:
         The line of the ledger; ``given()`` returns its codes.
 
     Raises:
         ValueError: `n` is below 1.
-        ValidationError: `to` is too long, or holds a NUL.
+        ValidationError: `to` or `key` is too long, or holds a NUL.
         TooFewCodes: fewer unused codes are left.
         OperationalError: as ``invite_code.redemption.redeem()`` does.
     """
     if n < 1:
         raise ValueError("At least one code is handed out.")
-    using = using or router.db_for_write(HandOut)
-    values = {"batch_id": batch.pk, "recipient": to, "count": n}
+    using = using or router.db_for_write(HandOut, instance=batch)
+    key = key or None
+    values = {"batch_id": batch.pk, "recipient": to, "count": n, "key": key}
     HandOut(**values).clean_fields(exclude=["batch"])
-    ProhibitNullCharactersValidator()(to)  # PostgreSQL cannot store them.
+    for text in (to, key or ""):  # PostgreSQL cannot store what this refuses.
+        ProhibitNullCharactersValidator()(text)
     work = partial(_hand_out, batch, values, using)
     try:
-        return retry(work, using=using)
-    except TooFewCodes:
-        # Others may have the rest in hand, and give it back: wait for them all.
-        return retry(partial(work, patient=True), using=using)
+        try:
+            return retry(work, using=using)
+        except TooFewCodes:
+            # Others may have the rest in hand, and give it back: wait for them all.
+            return retry(partial(work, patient=True), using=using)
+    except IntegrityError:
+        lines = HandOut.objects.using(using)
+        if key and (line := lines.filter(key=key).first()):
+            return line
+        raise
 
 
 def given(line: HandOut, using: str) -> QuerySet[InviteCode]:
@@ -71,14 +87,17 @@ def unused(batch: InviteBatch, using: str) -> QuerySet[InviteCode]:
     """Return the codes of a batch that can be handed out, the next ones first.
 
     They were given to nobody, are neither redeemed nor held, and not refused for ever.
+    Of a batch that is revoked there are none.
 
     Args:
-        batch: the batch.
+        batch: the batch, as it is now.
         using: alias of the database.
     """
     now = timezone.now()
     held = Hold.objects.using(using).filter(code=OuterRef("pk"), expires_at__gt=now)
     codes = InviteCode.objects.using(using).filter(fresh(now), batch=batch)
+    if batch.revoked_at:
+        return codes.none()
     # None has a hand-out, but PostgreSQL reads them in the order of the index only if
     # that is named first, and MySQL only if it is not.
     order = ("pk",) if connections[using].vendor == "mysql" else ("hand_out", "pk")
@@ -104,7 +123,8 @@ def _hand_out(
 ) -> HandOut:
     # The first statement writes, so that on SQLite nobody else is between the others.
     line = HandOut.objects.using(using).create(**values)
-    if InviteBatch.objects.using(using).get(pk=batch.pk).revoked_at:
+    batch = InviteBatch.objects.using(using).get(pk=batch.pk)
+    if batch.revoked_at:
         raise TooFewCodes("The batch is revoked: nobody could use its codes.")
     # Codes that others have locked are passed over, where the database can.
     skip = connections[using].features.has_select_for_update_skip_locked
@@ -118,6 +138,7 @@ def _hand_out(
         taken = InviteCode.objects.using(using)
         for start in range(0, len(pks), CHUNK_SIZE):
             taken.filter(pk__in=pks[start : start + CHUNK_SIZE]).update(hand_out=line)
+    line.is_new = True
     return line
 
 

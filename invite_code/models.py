@@ -10,6 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from invite_code.codes import MAX_LENGTH
 
+#: The largest value a PositiveIntegerField holds on every database.
+MAX_INTEGER = 2**31 - 1
+
 
 class AddressField(models.EmailField):  # type: ignore[type-arg]  # none at run time
     """An e-mail address, stored in lower case however the row is written."""
@@ -53,7 +56,13 @@ class InviteBatch(models.Model):
 
 
 class HandOut(models.Model):
-    """Some codes of a batch that somebody was given: a line of the ledger."""
+    """Some codes of a batch that somebody was given: a line of the ledger.
+
+    Attributes:
+        is_new: whether ``hand_out()`` has just made it, and not found it by its key.
+    """
+
+    is_new = False
 
     batch = models.ForeignKey(
         InviteBatch,
@@ -68,6 +77,14 @@ class HandOut(models.Model):
         help_text=_("Who was given the codes."),
     )
     count = models.PositiveIntegerField(_("codes"), editable=False)
+    key = models.CharField(  # noqa: DJ001 - unique, so only null may repeat
+        _("key"),
+        max_length=50,
+        unique=True,
+        null=True,
+        editable=False,
+        help_text=_("The name by which the program knows this hand-out, if it does."),
+    )
     created_at = models.DateTimeField(
         _("handed out at"), default=timezone.now, editable=False
     )

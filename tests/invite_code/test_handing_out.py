@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import OperationalError, connection, connections
+from django.db import IntegrityError, OperationalError, connection, connections
 from django.db.transaction import atomic, set_rollback
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -94,6 +94,48 @@ def test_a_code_redeemed_after_it_was_given_stays_given():
     assert pks(line) == [batch.codes.get().pk]
 
 
+def test_a_key_gives_codes_once():
+    batch = issue(5)
+    first, second = (hand_out(batch, 2, to="Press", key="fair") for _ in range(2))
+    assert first == second == HandOut.objects.get()
+    assert (first.is_new, second.is_new) == (True, False)
+    assert (second.key, second.recipient, len(pks(second))) == ("fair", "Press", 2)
+    assert hand_out(batch, 1, key="other").is_new
+    keys = {hand_out(batch, 1, key=key).key for key in (None, "")}
+    assert keys == {None}
+    assert hand_out(batch, 2, key="fair") == first
+
+
+def test_a_key_that_others_have_taken_just_now_gives_no_codes(monkeypatch):
+    batch = issue(3)
+    real, others = handing_out.retry, []
+
+    def beaten(work, using):
+        if not others:
+            others.append(hand_out_before(batch, 3, key="fair"))
+            raise TooFewCodes("0 unused ones are left.")
+        return real(work, using=using)
+
+    def hand_out_before(*args, **kwargs):
+        with monkeypatch.context() as patch:
+            patch.setattr(handing_out, "retry", real)
+            return hand_out(*args, **kwargs)
+
+    monkeypatch.setattr(handing_out, "retry", beaten)
+    assert hand_out(batch, 3, key="fair") == others[0] == HandOut.objects.get()
+
+
+@pytest.mark.parametrize("key", [None, "fair"])
+def test_an_error_of_the_database_that_is_not_about_the_key_is_raised(monkeypatch, key):
+    def fail(*args, **kwargs):
+        raise IntegrityError("Something else.")
+
+    batch = issue(1)
+    monkeypatch.setattr(handing_out, "retry", fail)
+    with pytest.raises(IntegrityError, match="else"):
+        hand_out(batch, 1, key=key)
+
+
 @pytest.mark.parametrize("n", [1, 499, 500, 501, 1001])
 def test_as_many_are_given_as_asked_for(n):
     batch = issue(1001)
@@ -115,6 +157,10 @@ def test_a_revoked_batch_gives_nothing():
     with pytest.raises(TooFewCodes, match="The batch is revoked"):
         hand_out(batch, 1)
     assert not HandOut.objects.exists()
+    batch.refresh_from_db()
+    assert not unused(batch, "default").exists()
+    InviteBatch.objects.filter(pk=batch.pk).update(revoked_at=None)
+    assert hand_out(batch, 1)  # As the database says, and not as one remembers.
 
 
 @pytest.mark.parametrize(
@@ -132,6 +178,13 @@ def test_bad_input_is_refused_before_any_query(
     batch = InviteBatchFactory()
     with django_assert_num_queries(0), pytest.raises(error, match=message):
         hand_out(batch, n, to=to)
+
+
+@pytest.mark.parametrize("key", ["x" * 51, "\0"])
+def test_a_key_that_cannot_be_stored_is_refused(django_assert_num_queries, key):
+    batch = InviteBatchFactory()
+    with django_assert_num_queries(0), pytest.raises(ValidationError):
+        hand_out(batch, 1, key=key)
 
 
 def test_within_a_transaction_it_is_undone_with_it():
@@ -155,6 +208,15 @@ def test_the_router_or_the_caller_says_which_database(settings):
     assert len(pks(hand_out(there, 2), "other")) == 2
     assert len(pks(hand_out(here, 1, using="default"))) == 1
     assert unused(there, "other").count() == 1
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_a_batch_is_looked_for_where_it_came_from(twins):
+    here, there = twins
+    hand_out(there, 3)
+    assert unused(here, "default").count() == 3
+    assert unused(there, "other").count() == 1
+    assert not HandOut.objects.using("default").exists()
 
 
 def test_the_number_of_queries_does_not_grow_with_the_codes(

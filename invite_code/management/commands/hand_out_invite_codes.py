@@ -59,8 +59,8 @@ class Command(BaseCommand):
         using, dry = options["database"], options["dry_run"]
         with explained(using, "The ledger says whether somebody was given codes."):
             line = self.hand_out(options)
-        codes = [] if dry else given(line, using).values_list("code", flat=True)
-        shown = [conf.code_format.display(code) for code in codes]
+            codes = [] if dry else given(line, using).values_list("code", flat=True)
+            shown = [conf.code_format.display(code) for code in codes]
         result = {
             "hand_out": None if dry else line.pk,
             "batch": line.batch_id,
