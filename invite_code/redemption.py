@@ -8,17 +8,17 @@ tables as they were before it waited; so the ``INSERT`` that follows asks those.
 
 import re
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, NoReturn, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, connections, router, transaction
+from django.db import IntegrityError, connections, router
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from invite_code.conf import conf
-from invite_code.errors import Exhausted
+from invite_code.errors import Exhausted, NotAdmitted
 from invite_code.explaining import explain
 from invite_code.models import Hold, InviteBatch, InviteCode, Redemption
 from invite_code.retrying import retry
@@ -87,6 +87,12 @@ CLEAR = """
         AND "code_id" = (SELECT "id" FROM "InviteCode" WHERE "code" = %(code)s)
 """
 
+#: Remove the hold of this key alone, so that the row count says whether there was one.
+END = """
+    DELETE FROM "Hold" WHERE "key" = %(key)s
+        AND "code_id" = (SELECT "id" FROM "InviteCode" WHERE "code" = %(code)s)
+"""
+
 
 def redeem(
     code: str,
@@ -94,6 +100,7 @@ def redeem(
     *,
     using: str | None = None,
     hold: Hold | None = None,
+    _insist: bool = False,
 ) -> Redemption:
     """Let a user in by a code, and count the use.
 
@@ -105,7 +112,10 @@ def redeem(
         code: the code, in any spelling.
         user: who redeems it, saved; None for somebody without an account.
         using: alias of the database; None leaves it to the router.
-        hold: what kept the use, if anything did; it ends.
+        hold: what kept the use, if anything did; it ends. That of another code ends
+            too, although it kept no use of this one.
+        _insist: whether to raise ``NotAdmitted`` if the hold has ended before, for the
+            gate: who shows a code once is let in once.
 
     Raises:
         Malformed: that is no code; nothing was asked of the database.
@@ -123,7 +133,7 @@ def redeem(
         "email": _email(user),
     }
     try:
-        work = partial(_redeem, user, values, using, hold)
+        work = partial(_redeem, user, values, using, hold, _insist)
         redemption = retry(work, using=using)
     except (Exhausted, IntegrityError) as error:
         if earlier := _earlier(user, values["code"], using):
@@ -135,7 +145,7 @@ def redeem(
         _refuse(values, using)
     arguments = {"redemption": redemption, "using": using}
     announce = partial(invite_code_redeemed.send_robust, Redemption, **arguments)
-    transaction.on_commit(announce, using=using)
+    connections[using].on_commit(announce)
     return redemption
 
 
@@ -221,20 +231,26 @@ def _redeem(
     values: dict[str, Any],
     using: str,
     hold: Hold | None,
+    insist: bool,
 ) -> Redemption:
     row = {
         "user_id": None if user is None else user.pk,
         "user_pk": "" if user is None else str(user.pk),
         "username": "" if user is None else str(user.get_username() or "")[:254],
     }
-    user_id = Redemption._meta.get_field("user").get_db_prep_save
+    field = Redemption._meta.get_field("user")
     with connections[using].cursor() as cursor:
         row["redeemed_at"] = _take(cursor, TAKE, values)
-        new = {**row, "user_id": user_id(row["user_id"], cursor.db), "taken": 1}
-        redemption = _insert(cursor, RECORD, {**values, **new}, Redemption, row)
+        user_id = field.get_db_prep_save(row["user_id"], cursor.db)
+        values |= {**row, "user_id": user_id, "taken": 1}
+        redemption = _insert(cursor, RECORD, values, Redemption, row)
         if hold is not None:
-            cursor.execute(in_dialect(CLEAR, using), values)
-    redemption.user = user  # type: ignore[assignment]  # any user model
+            cursor.execute(in_dialect(END if insist else CLEAR, using), values)
+            if insist and not cursor.rowcount:
+                raise NotAdmitted("Another request was let in by this hold.")
+            if hold.code_id not in (None, redemption.code_id):
+                release(hold)
+    field.set_cached_value(redemption, user)  # Its key is there: no need to set both.
     return redemption
 
 
@@ -244,8 +260,8 @@ def _hold(values: dict[str, Any], using: str, ttl: timedelta) -> Hold:
         row = {"key": values["key"], "created_at": now, "expires_at": now + ttl}
         until = cursor.db.ops.adapt_datetimefield_value(row["expires_at"])
         cursor.execute(in_dialect(CLEAR, using), values)
-        new = {"new_key": values["key"], "until": until, "taken": 0}
-        return _insert(cursor, KEEP, {**values, **new}, Hold, row)
+        values |= {"new_key": values["key"], "until": until, "taken": 0}
+        return _insert(cursor, KEEP, values, Hold, row)
 
 
 def _take(cursor: CursorWrapper, sql: str, values: dict[str, Any]) -> datetime:
@@ -275,14 +291,19 @@ def _insert(
     alias = cursor.db.alias
     cursor.execute(in_dialect(sql, alias), values)
     if cursor.db.features.can_return_columns_from_insert:
-        ids = cursor.fetchone()
+        inserted = list(cursor)
     else:
-        ids = cursor.rowcount and _last_ids(cursor, model)
-    if not ids:
+        inserted = [_last_ids(cursor, model)] if cursor.rowcount else []
+    if not inserted:
         raise Exhausted
-    row["id"], row["code_id"] = ids
-    names = [field.attname for field in model._meta.concrete_fields]
+    row["id"], row["code_id"] = inserted[0]
+    names = _attribute_names(model)
     return model.from_db(alias, names, [row[name] for name in names])
+
+
+@cache
+def _attribute_names(model: type[Row]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
 
 
 def _last_ids(cursor: CursorWrapper, model: type[Row]) -> tuple[int, int]:
@@ -302,6 +323,7 @@ def in_dialect(sql: str, using: str) -> str:
     if connection.vendor == "mysql":
         # Its collations take one address for another: "jose" for one with an accent.
         sql = sql.replace('"email" = %(email)s', '"email" = BINARY %(email)s')
+    sql = " ".join(sql.split())  # Django reads it again each time.
     quote = connection.ops.quote_name
     return re.sub(r'"(\w+)"', lambda name: quote(tables.get(name[1], name[1])), sql)
 

@@ -47,7 +47,8 @@ def retry(work: Callable[[], T], *, using: str) -> T:
     Raises:
         OperationalError: the last try lost too; ``is_contention()`` tells.
     """
-    outermost = connections[using].get_autocommit()
+    connection = connections[using]
+    outermost = connection.get_autocommit()
     deadline = time.monotonic() + PATIENCE
     for attempt in range(ATTEMPTS if outermost else 1):
         if attempt:
@@ -58,7 +59,7 @@ def retry(work: Callable[[], T], *, using: str) -> T:
             with transaction.atomic(using=using):
                 # What is done after the commit may fail too: that is no reason to
                 # do the work twice.
-                transaction.on_commit(partial(committed.append, True), using=using)
+                connection.on_commit(partial(committed.append, True))
                 return work()
         except OperationalError as error:
             late = committed or time.monotonic() > deadline

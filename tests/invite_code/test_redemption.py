@@ -429,12 +429,13 @@ def test_holds_that_are_over_do_not_pile_up(joe):
     assert list(Hold.objects.all()) == [elsewhere]
 
 
-def test_a_hold_of_another_code_is_worth_nothing(joe):
+def test_a_hold_of_another_code_is_worth_nothing_and_ends(joe):
     kept = hold(InviteCodeFactory().code, "key", HOUR)
     with pytest.raises(errors.Exhausted):
         redeem(InviteCodeFactory(held=True).code, joe, hold=kept)
-    redeem(InviteCodeFactory().code, joe, hold=kept)
     assert Hold.objects.filter(pk=kept.pk).exists()
+    redeem(InviteCodeFactory().code, joe, hold=kept)
+    assert not Hold.objects.filter(pk=kept.pk).exists()
 
 
 def test_a_hold_is_released_as_often_as_one_likes(joe):

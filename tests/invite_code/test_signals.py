@@ -112,7 +112,7 @@ def test_migrating_to_zero_is_silent_and_back_it_is_seeded_anew(
 def test_each_migration_can_be_taken_back_and_keeps_the_codes(
     empty_database, seed_count
 ):
-    for target in ("0001", "0002", "0001", "0002"):
+    for target in ("0001", "0002", "0003", "0002", "0001", "0003"):
         migrate(empty_database, "invite_code", target)
         assert count_codes(empty_database) == seed_count
 
