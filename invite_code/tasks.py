@@ -1,10 +1,10 @@
 """Batches that outgrow a web request, issued by the task queue that the site has."""
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -28,6 +28,10 @@ SOURCE = "django.tasks" if django.VERSION >= (6,) else "django_tasks"
 #: Seconds for which the cache keeps how far a task is: a day.
 KEPT = 24 * 60 * 60
 
+#: Seconds after which a task that says nothing may be dead. At work it has something to
+#: say several times a second; it may also wait, or have its cache in the database.
+SILENCE = 5 * 60
+
 
 @dataclass(frozen=True)
 class State:
@@ -38,12 +42,20 @@ class State:
         done: how many codes there are; 0 if that is not known.
         total: how many there will be; 0 if that is not known.
         error: why the last try failed; empty if it did not, or that is not known.
+        noted_at: when that was said, in seconds since the epoch.
     """
 
     batch: InviteBatch | None = None
     done: int = 0
     total: int = 0
     error: str = ""
+    noted_at: float = field(default=0, compare=False)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was heard for minutes of a task that is not done."""
+        is_open = self.total and not (self.batch or self.error)
+        return bool(is_open) and time.time() - self.noted_at > SILENCE
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,8 @@ def issue_later(
 
     Raises:
         ImproperlyConfigured: there is no queue.
-        InviteCodeError: the queue failed; within a transaction, after its commit.
+        InviteCodeError: the queue failed; within a transaction, ``state_of()`` tells
+            that after the commit.
         ValueError, ValidationError, CodesExhausted: as ``issue()`` does.
     """
     if isinstance(issue_task, NoTask):
@@ -155,8 +168,13 @@ def issue_later(
     planned(count, key=key, **terms, **moments)
     using = using or router.db_for_write(InviteBatch)
     terms |= {name: moment and moment.isoformat() for name, moment in moments.items()}
-    enqueue = partial(_enqueue, key=key, count=count, **terms, using=using)
-    transaction.on_commit(enqueue, using=using)
+
+    def enqueue() -> None:  # Before Django 6.1 no partial() that fails is logged.
+        _enqueue(key=key, count=count, **terms, using=using)
+
+    # After the commit of the caller, an error would hide that all else is done.
+    in_transaction = connections[using].in_atomic_block
+    transaction.on_commit(enqueue, using=using, robust=in_transaction)
     return key
 
 
@@ -211,7 +229,12 @@ class Notes:
         """
         if self._is_broken:
             return
-        noted = {"done": done, "total": self._total, "error": error}
+        noted = {
+            "done": done,
+            "total": self._total,
+            "error": error,
+            "noted_at": time.time(),
+        }
         # A cache in the database would be part of the transaction: nobody could read
         # from it, and an error in it would end the work.
         in_transaction = connections[self._using].in_atomic_block

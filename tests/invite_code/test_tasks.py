@@ -1,5 +1,6 @@
 import json
 import os
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -265,6 +266,24 @@ def test_state_of_a_task_that_is_done(cache):
     assert state_of("launch") == State(batch, done=3, total=3, error="")
 
 
+def test_a_task_that_is_not_heard_of_for_minutes_is_silent(cache, monkeypatch):
+    notes, now = tasks.Notes("launch", "default", 3), time.time()
+    notes.write(1)
+    monkeypatch.setattr(time, "time", lambda: now + tasks.SILENCE - 1)
+    assert not state_of("launch").is_silent
+    monkeypatch.setattr(time, "time", lambda: now + tasks.SILENCE + 60)
+    assert state_of("launch").is_silent
+    notes.write(2)
+    assert not state_of("launch").is_silent
+
+
+def test_what_is_done_or_failed_or_unknown_is_not_silent(cache, monkeypatch):
+    monkeypatch.setattr(tasks, "SILENCE", -1)
+    tasks.Notes("failed", "default", 3).write(0, "No.")
+    call()
+    assert not any(state_of(key).is_silent for key in ("launch", "failed", "nobody"))
+
+
 def test_the_database_is_believed_and_the_cache_is_not(cache):
     call()
     tasks.Notes("launch", "default", 3).write(0, "A second worker failed.")
@@ -335,14 +354,32 @@ def test_codes_that_run_out_in_the_worker_are_told(run, cache, settings, enqueue
     assert state_of(key).error.startswith("Only 32 codes are possible, 33 were")
 
 
-def test_a_queue_that_does_not_take_it_is_told(cache, monkeypatch, run):
+@pytest.fixture
+def broken_queue(monkeypatch):
     def enqueue(**arguments):
         raise ConnectionError("Nobody is there.")
 
     monkeypatch.setattr(tasks, "issue_task", SimpleNamespace(enqueue=enqueue))
+
+
+def test_a_queue_that_does_not_take_it_is_told(cache, broken_queue, seeded_database):
     with pytest.raises(InviteCodeError, match="did not take it"):
-        run(3, key="launch")
-    assert state_of("launch").error == "The task queue did not take it: see the log."
+        issue_later(3, key="launch", using=seeded_database)
+    error = state_of("launch", seeded_database).error
+    assert error == "The task queue did not take it: see the log."
+
+
+def test_a_queue_that_fails_after_the_commit_is_told_by_the_state(
+    cache, broken_queue, seeded_database, caplog
+):
+    batches = InviteBatch.objects.using(seeded_database)
+    with atomic(using=seeded_database):
+        batches.create(key="other")
+        issue_later(3, key="launch", using=seeded_database)
+    assert batches.filter(key="other").exists()
+    error = state_of("launch", seeded_database).error
+    assert error == "The task queue did not take it: see the log."
+    assert "Nobody is there." in caplog.text
 
 
 def test_a_broken_cache_is_asked_once_and_stops_no_task(cache_of, monkeypatch, caplog):
