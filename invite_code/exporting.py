@@ -85,7 +85,7 @@ def as_csv(
 
     Args:
         codes: as ``rows()`` takes them.
-        progress: called now and then with the number of codes so far.
+        progress: called before each piece with the number of codes, its own included.
     """
     yield _csv([COLUMNS])
     for chunk in _chunks(codes, progress):
@@ -99,7 +99,7 @@ def as_json_lines(
 
     Args:
         codes: as ``rows()`` takes them.
-        progress: called now and then with the number of codes so far.
+        progress: called before each piece with the number of codes, its own included.
     """
     encode = json.JSONEncoder().encode
     for chunk in _chunks(codes, progress):
@@ -121,10 +121,11 @@ def _chunks(
 ) -> Iterator[list[Row]]:
     done = 0
     for pks in _primary_keys(codes):
-        yield _rows(pks, codes.db)
+        chunk = _rows(pks, codes.db)
         done += len(pks)
-        if progress:
+        if progress:  # Before they are out, so that a log never says too few.
             progress(done)
+        yield chunk
 
 
 def _primary_keys(codes: QuerySet[InviteCode]) -> Iterator[list[int]]:

@@ -117,6 +117,8 @@ def import_codes(
         UnreadableFile: as ``read_lines()`` does, or for a broken table; nothing was
             imported.
         ValueError, ValidationError: as ``issue()`` does.
+        IntegrityError: another batch has the key; a second run is refused, since its
+            file may be another one. Nothing was imported.
         OperationalError: others wrote the same codes, and one had to give way; nothing
             was imported. ``invite_code.retrying.is_contention()`` tells.
     """

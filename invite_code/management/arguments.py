@@ -4,20 +4,27 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    OperationalError,
+    connections,
+    router,
+)
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from invite_code.errors import InviteCodeError
-from invite_code.models import InviteBatch, InviteCode
+from invite_code.models import MAX_INTEGER, HandOut, InviteBatch, InviteCode
+from invite_code.retrying import is_contention
 from invite_code.seeding import table_exists
 
-#: The largest value a PositiveIntegerField holds on every database.
-MAX_INTEGER = 2**31 - 1
+BUSY = "Others were writing just then, so nothing was changed: try again."
 
 
 def positive_integer(text: str) -> int:
@@ -144,6 +151,57 @@ def at_most(limit: int) -> Callable[[str], int]:
     return whole_number
 
 
+def add_terms(parser: CommandParser) -> None:
+    """Add what the codes of a new batch are to be; see ``terms()``.
+
+    Args:
+        parser: of the command.
+    """
+    parser.add_argument(
+        "--label", type=encodable, default="", help="What they are for."
+    )
+    parser.add_argument(
+        "--max-uses",
+        type=uses,
+        default=1,
+        help='How many people each lets in: a number, or "unlimited". Default: 1.',
+    )
+    parser.add_argument(
+        "--valid-from",
+        type=beginning,
+        metavar="WHEN",
+        help="First day (2030-12-01), or moment. Default: at once.",
+    )
+    parser.add_argument(
+        "--expires",
+        type=end,
+        metavar="WHEN",
+        help="Last day (2030-12-31), or moment (2030-12-31T18:00). Default: never.",
+    )
+    parser.add_argument(
+        "--email",
+        type=address,
+        metavar="ADDRESS",
+        help="The only address they let in. Default: any.",
+    )
+
+
+def terms(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the codes are to be, as ``issue()`` takes it.
+
+    Args:
+        options: of the command, with the key of the batch.
+    """
+    return {
+        "label": options["label"],
+        "max_uses": options["max_uses"],
+        "valid_from": options["valid_from"],
+        "expires_at": options["expires"],
+        "email": options["email"] or "",
+        "key": options["key"],
+    }
+
+
 def add_database(parser: CommandParser, purpose: str) -> None:
     """Add ``--database``.
 
@@ -189,29 +247,76 @@ def batch_of(pk: int, using: str) -> InviteBatch:
     return batch
 
 
+def hand_out_of(pk: int, using: str) -> HandOut:
+    """Return the hand-out with a primary key.
+
+    Args:
+        pk: the primary key.
+        using: alias of the database.
+
+    Raises:
+        CommandError: there is none.
+    """
+    line = HandOut.objects.using(using).filter(pk=pk).first()
+    if line is None:
+        raise CommandError(f"There is no hand-out {pk} in '{using}'.")
+    return line
+
+
 @contextmanager
-def explained(using: str, stopped: str = "") -> Iterator[None]:
-    """Make errors of those who use a command errors of the command.
+def explained(using: str, stopped: str | Callable[[], str] = "") -> Iterator[None]:
+    """Make errors of those who use a command, and of rivals, errors of the command.
 
     Args:
         using: alias of the database.
-        stopped: what to say of the work when it is stopped by Ctrl-C.
+        stopped: what to say of the work when it is stopped by Ctrl-C; or a function
+            that looks what has become of it, and returns all there is to say.
 
     Raises:
         CommandError: in place of them; with exit code 130 after Ctrl-C.
     """
+    in_transaction = connections[using].in_atomic_block
     try:
         yield
-    except KeyboardInterrupt:
-        raise CommandError(f"Stopped. {stopped}".strip(), returncode=130) from None
     except ValidationError as error:
         raise CommandError(" ".join(error.messages)) from error
     except (InviteCodeError, ValueError) as error:
         raise CommandError(str(error)) from error
-    except DatabaseError as error:
+    except (KeyboardInterrupt, Error) as error:
+        if was_stopped(error):
+            if not in_transaction:
+                start_afresh(using)
+            said = stopped() if callable(stopped) else f"Stopped. {stopped}".strip()
+            raise CommandError(said, returncode=130) from None
+        if isinstance(error, OperationalError) and is_contention(error):
+            raise CommandError(BUSY) from error
         if table_exists(InviteCode, using):
             raise
         raise CommandError(missing_table(using)) from error
+
+
+def was_stopped(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C has led to an error.
+
+    Where it hits a commit, Django cannot leave the transaction of PostgreSQL, and that
+    is the error that comes out.
+
+    Args:
+        error: what was raised.
+    """
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def start_afresh(using: str) -> None:
+    """Leave a connection that was interrupted, nobody knows in the middle of what.
+
+    Args:
+        using: alias of the database.
+    """
+    connections[using].close()
+    del connections[using]  # With what Django believes about it.
 
 
 def missing_table(using: str) -> str:

@@ -12,11 +12,14 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.signals import post_migrate
 from django.test.utils import CaptureQueriesContext, override_settings
 
+from invite_code.issuing import fill_batch
+from invite_code.models import InviteCode
 from invite_code.signals import (
     invite_code_redeemed,
     invite_code_refused,
     invite_codes_issued,
 )
+from tests.factories import InviteBatchFactory
 
 SEED_COUNT = 5
 
@@ -136,6 +139,18 @@ def make_tables(alias):
     recorder.migration_qs.bulk_create(
         recorder.Migration(app=app, name=name) for app, name in applied
     )
+
+
+@pytest.fixture
+def twins():
+    """Two batches with the same primary key: of 3 codes here, of 4 in "other"."""
+    batches = []
+    for using, count in (("default", 3), ("other", 4)):
+        batch = InviteBatchFactory.build(pk=10**6)
+        batch.save(using=using)
+        fill_batch(InviteCode, batch.pk, count, using=using)
+        batches.append(batch)
+    return batches
 
 
 @pytest.fixture

@@ -79,6 +79,15 @@ def test_what_is_said_is_stored():
         assert (code.email, code.uses) == ("reader@example.org", 0)
 
 
+def test_a_key_that_another_batch_has_is_an_error_and_nothing_is_imported():
+    batch = issue(1, key="ours")
+    codes = fresh(2)
+    with pytest.raises(IntegrityError), atomic():
+        import_codes(codes, key="ours")
+    assert InviteBatch.objects.get(key="ours") == batch
+    assert not InviteCode.objects.filter(code__in=codes).exists()
+
+
 def test_every_spelling_will_do():
     code = fresh(1)[0]
     spellings = [

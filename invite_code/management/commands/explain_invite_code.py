@@ -1,10 +1,11 @@
 import json
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import Error
 
 from invite_code.codes import MAX_LENGTH
 from invite_code.conf import conf
@@ -31,6 +32,8 @@ class Command(BaseCommand):
         " redeemed. Exits 0 if it would, 1 if it would be refused, 2 if that cannot be"
         " told. Changes nothing."
     )
+    # They may ask a database that cannot be reached, and end with 1 then.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
@@ -55,7 +58,7 @@ class Command(BaseCommand):
         """Explain the code.
 
         Raises:
-            CommandError: the database has no codes.
+            CommandError: the database cannot tell.
             SystemExit: with 1, if the code would be refused.
         """
         code = read_line() if options["code"] == "-" else options["code"]
@@ -73,14 +76,26 @@ class Command(BaseCommand):
         """Return the explanation of a code.
 
         Raises:
-            CommandError: the database has no table of codes.
+            CommandError: the database cannot be reached, or has no table of codes.
         """
         try:
             return explain(code, email=email, using=using)
-        except DatabaseError as error:
-            if table_exists(InviteCode, using):
-                raise
-            raise CommandError(missing_table(using), returncode=2) from error
+        except Error as error:
+            reason = reason_for(error, using)
+            raise CommandError(reason, returncode=2) from error
+
+
+def reason_for(error: Error, using: str) -> str:
+    """Return why a database does not tell.
+
+    Args:
+        error: what it said.
+        using: alias of the database.
+    """
+    with suppress(Error):  # It cannot be reached, say.
+        if not table_exists(InviteCode, using):
+            return missing_table(using)
+    return f"The database '{using}' does not tell: {error}"
 
 
 def read_line() -> str:

@@ -16,9 +16,10 @@ from invite_code.management.arguments import (
     batch_of,
     encodable,
     explained,
+    hand_out_of,
     positive_integer,
 )
-from invite_code.models import HandOut, InviteCode
+from invite_code.models import InviteCode
 from invite_code.progress import progress_for
 from invite_code.sheet import printable
 
@@ -79,7 +80,7 @@ class Command(BaseCommand):
         add_database(parser, "The database they are in.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Export the codes, and say on standard error how many.
+        """Export the codes, say on standard error how many, and log it.
 
         Raises:
             CommandError: they cannot be exported, or it was stopped.
@@ -89,14 +90,16 @@ class Command(BaseCommand):
         with explained(using, f"{output} is as it was." if output else ""):
             try:
                 self.export(options)
-            except KeyboardInterrupt:
-                if not output:
-                    self.report(options)  # What was printed is out.
-                raise
-            except OSError as error:
+            except BaseException as error:
+                if self.done and not output:  # What was printed is out.
+                    logger.info(self.in_words(options))
+                if not isinstance(error, OSError):
+                    raise
                 where = output or "standard output"
                 raise CommandError(f"{where}: {error.strerror}.") from error
-        self.report(options)
+        logger.info(self.in_words(options))
+        if options["verbosity"]:
+            self.stderr.write(self.in_words(options), self.style.SUCCESS)
 
     def export(self, options: dict[str, Any]) -> None:
         """Write the codes to where the options say.
@@ -169,8 +172,8 @@ class Command(BaseCommand):
             if not isinstance(error, BrokenPipeError):
                 raise
 
-    def report(self, options: dict[str, Any]) -> None:
-        """Say and log how many codes were exported.
+    def in_words(self, options: dict[str, Any]) -> str:
+        """Return how many codes were exported, as a sentence.
 
         Args:
             options: of the command.
@@ -182,10 +185,7 @@ class Command(BaseCommand):
             if options[name]
         ]
         said = f"Exported {codes}{' of ' if which else ''}{' and '.join(which)}"
-        said += f" in '{options['database']}' as {options['format']}."
-        logger.info(said)
-        if options["verbosity"]:
-            self.stderr.write(said, self.style.SUCCESS)
+        return f"{said} in '{options['database']}' as {options['format']}."
 
 
 def demand_sense(options: dict[str, Any]) -> None:
@@ -223,12 +223,9 @@ def chosen(options: dict[str, Any]) -> QuerySet[InviteCode]:
         batch = batch_of(options["batch"], using)
         codes = unused(batch, using) if options["unused"] else codes.filter(batch=batch)
     if options["hand_out"]:
-        pk = options["hand_out"]
-        line = HandOut.objects.using(using).filter(pk=pk).first()
-        if line is None:
-            raise CommandError(f"There is no hand-out {pk} in '{using}'.")
+        line = hand_out_of(options["hand_out"], using)
         if options["batch"] not in (None, line.batch_id):
-            raise CommandError(f"Hand-out {pk} is of batch {line.batch_id}.")
+            raise CommandError(f"Hand-out {line.pk} is of batch {line.batch_id}.")
         codes = given(line, using)
     return codes
 

@@ -3,31 +3,26 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, connections
 
 from invite_code.importing import Report, import_codes, read_lines
 from invite_code.management.arguments import (
     add_database,
     add_json,
-    address,
-    beginning,
+    add_terms,
     encodable,
-    end,
     explained,
-    uses,
+    terms,
 )
 from invite_code.models import InviteBatch
 from invite_code.progress import progress_for
-from invite_code.retrying import is_contention
 
 logger = logging.getLogger("invite_code")
-
-BUSY = "Others were writing codes just then, so nothing was imported: try again."
 
 
 class Command(BaseCommand):
@@ -47,33 +42,7 @@ class Command(BaseCommand):
             help="A code on each line, CSV with a column named code, or JSON lines;"
             " or - for standard input.",
         )
-        parser.add_argument(
-            "--label", type=encodable, default="", help="What they are for."
-        )
-        parser.add_argument(
-            "--max-uses",
-            type=uses,
-            default=1,
-            help='How many people each lets in: a number, or "unlimited". Default: 1.',
-        )
-        parser.add_argument(
-            "--valid-from",
-            type=beginning,
-            metavar="WHEN",
-            help="First day (2030-12-01), or moment. Default: at once.",
-        )
-        parser.add_argument(
-            "--expires",
-            type=end,
-            metavar="WHEN",
-            help="Last day (2030-12-31), or moment (2030-12-31T18:00). Default: never.",
-        )
-        parser.add_argument(
-            "--email",
-            type=address,
-            metavar="ADDRESS",
-            help="The only address they let in. Default: any.",
-        )
+        add_terms(parser)
         add_database(parser, "The database they go to.")
         parser.add_argument(
             "--dry-run", action="store_true", help="Say what would be done, do nothing."
@@ -88,7 +57,7 @@ class Command(BaseCommand):
                 stopped.
         """
         options["key"] = uuid4().hex
-        with explained(options["database"]):
+        with explained(options["database"], partial(stopped, options)):
             report = self.import_codes(options)
         if report.batch:
             logger.info(
@@ -105,7 +74,7 @@ class Command(BaseCommand):
             options: of the command, with the key of the batch.
 
         Raises:
-            CommandError: it cannot be read, or others were writing the same codes.
+            CommandError: it cannot be read.
             Exception: as ``invite_code.importing.import_codes()`` does.
         """
         try:
@@ -115,24 +84,13 @@ class Command(BaseCommand):
             ):
                 return import_codes(
                     read_lines(file),
-                    label=options["label"],
-                    max_uses=options["max_uses"],
-                    valid_from=options["valid_from"],
-                    expires_at=options["expires"],
-                    email=options["email"] or "",
-                    key=options["key"],
+                    **terms(options),
                     using=options["database"],
                     dry_run=options["dry_run"],
                     progress=progress,
                 )
-        except KeyboardInterrupt:
-            raise CommandError(stopped(options), returncode=130) from None
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}.") from error
-        except OperationalError as error:
-            if not is_contention(error):
-                raise
-            raise CommandError(BUSY) from error
 
     def tell(self, report: Report, options: dict[str, Any]) -> None:
         """Print what was done.
@@ -178,10 +136,7 @@ def stopped(options: dict[str, Any]) -> str:
     Args:
         options: of the command, with the key of the batch.
     """
-    connection = connections[options["database"]]
-    if not connection.in_atomic_block:
-        connection.close()  # Nobody knows in the middle of what it was left.
-    batches = InviteBatch.objects.using(connection.alias)
+    batches = InviteBatch.objects.using(options["database"])
     if batch := batches.filter(key=options["key"]).first():
         return f"Stopped too late: batch {batch.pk} has all codes that were right."
     return "Stopped: nothing was imported."

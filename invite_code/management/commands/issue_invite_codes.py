@@ -1,24 +1,22 @@
 import json
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error, connections, transaction
+from django.db import transaction
 
 from invite_code.conf import conf
 from invite_code.issuing import issue
 from invite_code.management.arguments import (
     add_database,
     add_json,
-    address,
-    beginning,
-    encodable,
-    end,
+    add_terms,
     explained,
     missing_table,
     positive_integer,
-    uses,
+    terms,
 )
 from invite_code.models import InviteBatch, InviteCode
 from invite_code.progress import progress_for
@@ -37,33 +35,7 @@ class Command(BaseCommand):
             "Example: issue_invite_codes 50 --label Newsletter --expires 2030-12-31"
         )
         parser.add_argument("count", type=positive_integer, help="How many codes.")
-        parser.add_argument(
-            "--label", type=encodable, default="", help="What they are for."
-        )
-        parser.add_argument(
-            "--max-uses",
-            type=uses,
-            default=1,
-            help='How many people each lets in: a number, or "unlimited". Default: 1.',
-        )
-        parser.add_argument(
-            "--valid-from",
-            type=beginning,
-            metavar="WHEN",
-            help="First day (2030-12-01), or moment. Default: at once.",
-        )
-        parser.add_argument(
-            "--expires",
-            type=end,
-            metavar="WHEN",
-            help="Last day (2030-12-31), or moment (2030-12-31T18:00). Default: never.",
-        )
-        parser.add_argument(
-            "--email",
-            type=address,
-            metavar="ADDRESS",
-            help="The only address they let in. Default: any.",
-        )
+        add_terms(parser)
         add_database(parser, "The database they go to.")
         way = parser.add_mutually_exclusive_group()
         way.add_argument(
@@ -81,21 +53,12 @@ class Command(BaseCommand):
             CommandError: the codes cannot be issued, or it was stopped; none was, or
                 it says so.
         """
-        using = options["database"]
         options["key"] = uuid4().hex
-        in_transaction = connections[using].in_atomic_block
-        with explained(using):
-            try:
-                batch = enqueue(options) if options["enqueue"] else self.issue(options)
-                result = as_data(batch, options)
-                words = json.dumps(result) if options["json"] else in_words(result)
-                self.stdout.write(words)
-            except (KeyboardInterrupt, Error) as error:
-                if not was_stopped(error):
-                    raise
-                if not in_transaction:
-                    start_afresh(using)
-                raise CommandError(stopped(options), returncode=130) from None
+        with explained(options["database"], partial(stopped, options)):
+            batch = enqueue(options) if options["enqueue"] else self.issue(options)
+            result = as_data(batch, options)
+            words = json.dumps(result) if options["json"] else in_words(result)
+            self.stdout.write(words)
 
     def issue(self, options: dict[str, Any]) -> InviteBatch:
         """Issue the codes that the options ask for, and take them back if dry.
@@ -107,29 +70,14 @@ class Command(BaseCommand):
             Exception: as ``invite_code.issuing.issue()`` does.
         """
         count, using = options["count"], options["database"]
-        with (
-            progress_for(self, options, count) as progress,
-            transaction.atomic(using=using),
-        ):
-            batch = issue(count, **terms(options), using=using, progress=progress)
-            transaction.set_rollback(options["dry_run"], using=using)
+        with progress_for(self, options, count) as progress:
+            work = partial(issue, count, **terms(options), using=using)
+            if not options["dry_run"]:  # In no transaction, so it can be begun anew.
+                return work(progress=progress)
+            with transaction.atomic(using=using):
+                batch = work(progress=progress)
+                transaction.set_rollback(True, using=using)
         return batch
-
-
-def terms(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what the codes are to be, as ``issue()`` takes it.
-
-    Args:
-        options: of the command, with the key of the batch.
-    """
-    return {
-        "label": options["label"],
-        "max_uses": options["max_uses"],
-        "valid_from": options["valid_from"],
-        "expires_at": options["expires"],
-        "email": options["email"] or "",
-        "key": options["key"],
-    }
 
 
 def enqueue(options: dict[str, Any]) -> InviteBatch | None:
@@ -154,30 +102,6 @@ def enqueue(options: dict[str, Any]) -> InviteBatch | None:
     if state.error:
         raise CommandError(state.error)
     return state.batch
-
-
-def was_stopped(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C has led to an error.
-
-    Where it hits a commit, Django cannot leave the transaction of PostgreSQL, and that
-    is the error that comes out.
-
-    Args:
-        error: what was raised.
-    """
-    while error and not isinstance(error, KeyboardInterrupt):
-        error = error.__context__
-    return error is not None
-
-
-def start_afresh(using: str) -> None:
-    """Leave a connection that was interrupted, nobody knows in the middle of what.
-
-    Args:
-        using: alias of the database.
-    """
-    connections[using].close()
-    del connections[using]  # With what Django believes about it.
 
 
 def stopped(options: dict[str, Any]) -> str:
@@ -233,12 +157,10 @@ def in_words(result: dict[str, Any]) -> str:
         done = f"Batch {pk}: issued" if pk else f"Enqueued under the key {key}:"
     codes = "1 code" if result["count"] == 1 else f"{result['count']} codes"
     number = {None: "any number of uses", 1: "one use"}
-    terms = [
+    said = [
         "each for " + number.get(result["max_uses"], f"{result['max_uses']} uses"),
         result["valid_from"] and f"from {result['valid_from']}",
         f"until {result['expires_at']}" if result["expires_at"] else "without end",
         result["email"] and f"for {result['email']} alone",
     ]
-    return (
-        f"{done} {codes} in '{result['database']}', {', '.join(filter(None, terms))}."
-    )
+    return f"{done} {codes} in '{result['database']}', {', '.join(filter(None, said))}."

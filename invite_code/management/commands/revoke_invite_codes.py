@@ -19,6 +19,7 @@ from invite_code.management.arguments import (
     batch_of,
     encodable,
     explained,
+    hand_out_of,
     positive_integer,
 )
 from invite_code.models import HandOut, InviteBatch, InviteCode
@@ -198,22 +199,6 @@ def chosen(options: dict[str, Any]) -> Choice:
     known = sum(stored.filter(code__in=chunk).count() for chunk in chunks)
     parts = [codes.filter(code__in=chunk) for chunk in chunks]
     return Choice(using, undo, None, parts, len(typed) - known)
-
-
-def hand_out_of(pk: int, using: str) -> HandOut:
-    """Return the hand-out with a primary key.
-
-    Args:
-        pk: the primary key.
-        using: alias of the database.
-
-    Raises:
-        CommandError: there is none.
-    """
-    line = HandOut.objects.using(using).filter(pk=pk).first()
-    if line is None:
-        raise CommandError(f"There is no hand-out {pk} in '{using}'.")
-    return line
 
 
 def hand_outs_to(recipient: str, using: str) -> list[int]:

@@ -75,6 +75,10 @@ class Command(BaseCommand):
             raise CommandError(f"{error} {REMOVED}") from error
         result = as_data(verdict, asked | {"database": using})
         self.stdout.write(json.dumps(result) if options["json"] else in_words(result))
+        if failures := verdict.driver_errors:
+            self.stderr.write(
+                f"The driver failed {len(failures)} times; the first: {failures[0]}"
+            )
         if verdict.wrong:
             raise CommandError(complaint(verdict))
 
@@ -107,14 +111,16 @@ def as_data(verdict: Verdict, asked: dict[str, Any]) -> dict[str, Any]:
         verdict: what ``stress()`` returned.
         asked: what the command was asked to do.
     """
+    ours, drivers = verdict.per_second, verdict.driver_per_second
     return {
         **asked,
         "vendor": connections[asked["database"]].display_name,
         **asdict(verdict),
         "errors": len(verdict.errors),
-        "per_second": round(verdict.per_second),
-        "driver_per_second": round(verdict.driver_per_second),
-        "ratio": round(verdict.per_second / verdict.driver_per_second, 2),
+        "driver_errors": len(verdict.driver_errors),
+        "per_second": round(ours),
+        "driver_per_second": round(drivers),
+        "ratio": round(ours / drivers, 2) if drivers else None,
     }
 
 
@@ -125,12 +131,15 @@ def in_words(result: dict[str, Any]) -> str:
         result: the object that ``--json`` prints.
     """
     names = ("tries", "granted", "refused", "oversold", "lost", "errors")
+    driver = "{ratio} of the {driver_per_second:,} that the driver\nmakes by itself"
+    if result["ratio"] is None:
+        driver = "none by the driver\nitself"
     template = (
         "{workers} workers, {codes} codes, {max_uses} use(s) each, in '{database}'"
         " ({vendor}):\n"
         + "".join(f"  {name:10}{{{name}:10,}}\n" for name in names)
-        + "{per_second:,} redemptions a second, {ratio} of the {driver_per_second:,}"
-        " that the driver\nmakes by itself with the same two statements.\n"
+        + f"{{per_second:,}} redemptions a second, {driver}"
+        " with the same two statements.\n"
     )
     return template.format(**result) + REMOVED
 

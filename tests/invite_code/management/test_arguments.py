@@ -3,10 +3,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db.transaction import atomic
 from django.utils import timezone
 
+from invite_code.codes import CodeFormat
 from invite_code.errors import TooFewCodes
 from invite_code.management.arguments import (
     add_database,
@@ -20,6 +23,7 @@ from invite_code.management.arguments import (
     explained,
     missing_table,
     positive_integer,
+    start_afresh,
     uses,
 )
 from invite_code.models import InviteBatch
@@ -200,6 +204,7 @@ def test_another_error_of_the_database_is_raised(seeded_database):
     ],
     ids=repr,
 )
+@pytest.mark.django_db
 def test_an_error_of_the_user_is_explained(error, message, status):
     explaining = explained("default", "Nothing was done.")
     with pytest.raises(CommandError, match=message) as raised, explaining:
@@ -207,9 +212,67 @@ def test_an_error_of_the_user_is_explained(error, message, status):
     assert raised.value.returncode == status
 
 
+@pytest.mark.django_db
 def test_ctrl_c_is_told_without_more_to_say():
     with pytest.raises(CommandError, match=r"^Stopped\.$"), explained("default"):
         raise KeyboardInterrupt
+
+
+@pytest.mark.django_db
+def test_what_became_of_the_work_may_be_looked_up():
+    with (
+        pytest.raises(CommandError, match=r"^It was done\.$") as raised,
+        explained("default", lambda: "It was done."),
+    ):
+        raise KeyboardInterrupt
+    assert raised.value.returncode == 130
+
+
+def test_a_transaction_that_was_cut_short_is_taken_back(seeded_database):
+    batches = InviteBatch.objects.using(seeded_database)
+    atomic(using=seeded_database).__enter__()
+    batches.create(key="left")
+    start_afresh(seeded_database)
+    assert not batches.filter(key="left").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("import_invite_codes", ["{file}"], "^Stopped: nothing was imported"),
+        ("hand_out_invite_codes", ["1", "1"], r"^Stopped\. The ledger says"),
+        ("revoke_invite_codes", ["--batch", "1", "--yes"], r"^Stopped\. Run it again"),
+    ],
+)
+def test_ctrl_c_at_the_commit_is_no_error_of_the_database(
+    seeded_database, monkeypatch, tmp_path, name, arguments, message
+):
+    def commit():
+        connection.rollback()
+        error = InterfaceError("the connection is closed")
+        error.__context__ = KeyboardInterrupt()  # As it comes out of PostgreSQL.
+        raise error
+
+    file = tmp_path / "codes.txt"
+    file.write_text("\n".join(CodeFormat().generate(3)))
+    connection = connections[seeded_database]
+    connection.ensure_connection()
+    monkeypatch.setattr(connection, "commit", commit)
+    arguments = [argument.format(file=file) for argument in arguments]
+    with pytest.raises(CommandError, match=message) as raised:
+        call_command(name, *arguments, "--database", seeded_database)
+    assert raised.value.returncode == 130
+
+
+@pytest.mark.django_db
+def test_who_loses_against_others_is_told_to_try_again():
+    error = OperationalError("deadlock")
+    error.__cause__ = Exception(1213, "deadlock")
+    with (
+        pytest.raises(CommandError, match="nothing was changed: try again"),
+        explained("default"),
+    ):
+        raise error
 
 
 def test_an_error_of_the_program_is_raised():

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.utils import timezone
 
 from invite_code.codes import CodeFormat
@@ -266,12 +266,13 @@ def test_a_missing_table_is_explained(empty_database):
     assert raised.value.returncode == 2
 
 
-def test_another_error_of_the_database_is_raised(seeded_database):
+def test_another_error_of_the_database_is_told(seeded_database):
     with connections[seeded_database].cursor() as cursor:
         cursor.execute("ALTER TABLE invite_code_invitecode RENAME COLUMN uses TO used")
     arguments = [CodeFormat().generate(1)[0], "--database", seeded_database]
-    with pytest.raises(DatabaseError, match="uses"):
+    with pytest.raises(CommandError, match=r"does not tell: .*uses") as raised:
         call_command("explain_invite_code", *arguments)
+    assert raised.value.returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -281,14 +282,17 @@ def test_another_error_of_the_database_is_raised(seeded_database):
         ([b"-"], b"\xff\xfe\n", 1, "stdout", b"Refused. This has a symbol"),
         ([b"-", b"--email", b"\xff"], b"", 2, "stderr", b"is not text"),
         ([], b"", 2, "stderr", b"required: code"),
+        ([b"0" * 16], b"", 2, "stderr", b"The database 'default' does not tell: "),
     ],
 )
 def test_a_process_exits_as_documented_and_shows_no_traceback(
     arguments, line, status, stream, message
 ):
     command = [sys.executable, "manage.py", "explain_invite_code", *arguments]
-    # Checks of models ask some databases what they can do: one there always is.
-    environ = os.environ | {"DATABASE_VENDOR": "sqlite", "DATABASE_NAME": ":memory:"}
+    environ = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "example_project.settings",
+        "DATABASE_NAME": "/nowhere/missing",
+    }
     options = {"cwd": settings.BASE_DIR, "env": environ, "input": line}
     done = subprocess.run(command, capture_output=True, check=False, **options)
     assert done.returncode == status

@@ -20,6 +20,7 @@ from invite_code.handing_out import given, hand_out
 from invite_code.issuing import issue
 from invite_code.management.commands import export_invite_codes as command
 from invite_code.models import InviteCode
+from invite_code.revoking import revoke_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +75,11 @@ def test_unused_codes_are_those_that_can_be_handed_out(run, batch):
     assert [line.split(",")[0] for line in printed[1:]] == [
         CodeFormat().display(left.code)
     ]
+
+
+def test_no_code_of_a_revoked_batch_is_unused(run, batch):
+    revoke_batch(batch)
+    assert run("--batch", batch.pk, "--unused").count("\n") == 1
 
 
 def test_json_lines_are_printed(run, batch):
@@ -217,6 +223,44 @@ def test_after_control_c_it_is_logged_what_was_printed(run, failing, caplog):
         run()
     assert raised.value.returncode == 130
     assert caplog.messages == ["Exported 1 code in 'default' as csv."]
+
+
+@pytest.mark.parametrize("error", [OSError(5, "I/O error"), MemoryError("No room.")])
+def test_whatever_ends_it_what_was_printed_is_logged(run, failing, caplog, error):
+    failing(error)
+    with (
+        caplog.at_level(logging.INFO, "invite_code"),
+        pytest.raises((CommandError, MemoryError)),
+    ):
+        run()
+    assert caplog.messages == ["Exported 1 code in 'default' as csv."]
+
+
+@pytest.mark.parametrize("format_", [["csv"], ["sheet", "--link", LINK]])
+def test_what_nobody_reads_to_its_end_is_logged_as_printed(batch, caplog, format_):
+    class Pipe(StringIO):
+        """Its reader goes away in the middle of the first codes."""
+
+        def write(self, text):
+            if CodeFormat().display(first.code) in text:
+                raise BrokenPipeError
+            return len(text)
+
+        def fileno(self):
+            return os.open(os.devnull, os.O_WRONLY)
+
+    first = batch.codes.order_by("pk")[0]
+    arguments = ["--batch", str(batch.pk), "--format", *format_]
+    with caplog.at_level(logging.INFO, "invite_code"):
+        call_command("export_invite_codes", *arguments, stdout=Pipe())
+    printed = "3 codes" if format_ == ["csv"] else "1 code"
+    assert caplog.messages[0].startswith(f"Exported {printed} of batch {batch.pk} ")
+
+
+def test_of_what_was_never_printed_nothing_is_logged(run, caplog):
+    with caplog.at_level(logging.INFO, "invite_code"), pytest.raises(CommandError):
+        run("--format", "sheet", "--link", "example")
+    assert not caplog.messages
 
 
 def test_a_file_that_fails_half_way_leaves_nothing(run, tmp_path, failing):

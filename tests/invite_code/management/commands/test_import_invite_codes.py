@@ -266,7 +266,7 @@ def test_who_has_to_give_way_is_told_to_try_again(run, file, monkeypatch):
     error = OperationalError("deadlock")
     error.__cause__ = Exception(1213, "deadlock")
     failing(monkeypatch, error)
-    with pytest.raises(CommandError, match="nothing was imported: try again"):
+    with pytest.raises(CommandError, match="nothing was changed: try again"):
         run(file(fresh(1)))
 
 

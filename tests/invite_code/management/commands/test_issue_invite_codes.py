@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections, transaction
 from django.utils import timezone
 
 from invite_code import issuing, progress, tasks
 from invite_code.errors import CodesExhausted
-from invite_code.management.commands.issue_invite_codes import start_afresh
 from invite_code.models import InviteBatch, InviteCode
 from invite_code.signals import invite_codes_issued
 
@@ -188,6 +187,21 @@ def test_long_work_says_how_far_it_is(capsys, monkeypatch, extra):
     assert capsys.readouterr().err == ""
 
 
+def test_who_loses_against_others_begins_anew(seeded_database, monkeypatch):
+    fill, losses = issuing.fill_batch, [OperationalError("deadlock")] * 2
+
+    def losing(*args, **kwargs):
+        fill(*args, **kwargs)
+        if losses:
+            raise losses.pop()
+
+    monkeypatch.setattr("invite_code.retrying.is_contention", lambda error: True)
+    monkeypatch.setattr(issuing, "fill_batch", losing)
+    run("3", "--database", seeded_database)
+    codes = InviteCode.objects.using(seeded_database)
+    assert codes.exclude(batch__key="seed").count() == 3
+
+
 @pytest.fixture(params=["default", "seeded_database"])
 def database(request):
     """The alias of a database: in a transaction of the test, and in none."""
@@ -256,14 +270,6 @@ def test_control_c_at_the_commit_is_told_truly(
         run("3", "--database", seeded_database)
     assert caught.value.returncode == 130
     assert InviteCode.objects.using(seeded_database).count() == before + count
-
-
-def test_a_transaction_that_was_cut_short_is_taken_back(seeded_database):
-    batches = InviteBatch.objects.using(seeded_database)
-    transaction.atomic(using=seeded_database).__enter__()
-    batches.create(key="left")
-    start_afresh(seeded_database)
-    assert not batches.filter(key="left").exists()
 
 
 @needs_queue

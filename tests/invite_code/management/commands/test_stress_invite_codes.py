@@ -28,6 +28,7 @@ GOOD = Verdict(
     oversold=0,
     lost=0,
     errors=[],
+    driver_errors=[],
 )
 ERRORS = ["OperationalError: database is locked", "ValueError: no"]
 
@@ -80,6 +81,7 @@ def test_json_is_for_programs(stressed, capsys):
         "oversold": 0,
         "lost": 0,
         "errors": 0,
+        "driver_errors": 0,
         "per_second": 500,
         "driver_per_second": 1000,
         "ratio": 0.5,
@@ -102,6 +104,19 @@ def test_the_table_is_for_people(stressed, capsys):
         "makes by itself with the same two statements.\n"
         "All that it wrote was removed.\n"
     )
+
+
+def test_a_driver_that_fails_is_told_and_nothing_wrong(stressed, capsys):
+    failing = {"driver_errors": ERRORS, "driver_per_second": 0}
+    stressed(Verdict(**vars(GOOD) | failing))
+    shown = capsys.readouterr()
+    assert shown.err == (
+        "The driver failed 2 times; the first: OperationalError: database is locked\n"
+    )
+    assert "500 redemptions a second, none by the driver\nitself with" in shown.out
+    stressed(Verdict(**vars(GOOD) | failing), "--json")
+    result = json.loads(capsys.readouterr().out)
+    assert (result["driver_errors"], result["ratio"]) == (2, None)
 
 
 @pytest.mark.parametrize(
