@@ -1,21 +1,25 @@
 """What the admin of all models of this app has in common."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, AdminForm
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import BadRequest, PermissionDenied
-from django.db import DataError
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.db import DataError, OperationalError
 from django.db.models import Model, QuerySet
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
 
 from invite_code.codes import MAX_LENGTH
+from invite_code.errors import InviteCodeError
+from invite_code.retrying import is_contention
 
 #: Characters in the longest spelling of a code, and in the longest search: what is
 #: longer is found nowhere, and breaks the ``LIKE`` of SQLite.
@@ -27,19 +31,22 @@ LIKE_A_KEY = re.compile(r"[0-9]{1,18}")
 #: How many of the rows are named that keep another one from being deleted.
 NAMED = 10
 
+#: How many rows are deleted at once: Django's page names them all.
+MAX_DELETED = 1000
+
 
 class IssuedElsewhere(admin.ModelAdmin):  # type: ignore[type-arg]  # none at run time
     """Rows that come to be by something other than a form.
 
     Attributes:
-        kept_by: the model, and its field, whose rows keep those here from deletion.
+        kept_by: models, and their fields, whose rows keep those here from deletion.
     """
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["invite_code/admin.css"]}
 
     show_full_result_count = False
-    kept_by: tuple[type[Model], str] | None = None
+    kept_by: tuple[tuple[type[Model], str], ...] = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: codes are issued, and redemptions happen."""
@@ -82,7 +89,34 @@ class IssuedElsewhere(admin.ModelAdmin):  # type: ignore[type-arg]  # none at ru
         pks = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not all(LIKE_A_KEY.fullmatch(pk) for pk in pks):
             raise BadRequest("What was selected is no row.")
-        return super().response_action(request, *args, **kwargs)
+        response = None
+        with self.telling(request):
+            response = super().response_action(request, *args, **kwargs)
+        return response
+
+    def changeform_view(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show a row, or write what was changed."""
+        response: HttpResponse = HttpResponseRedirect(request.get_full_path())
+        with self.telling(request):
+            response = super().changeform_view(request, *args, **kwargs)
+        return response
+
+    @contextmanager
+    def telling(self, request: HttpRequest) -> Iterator[None]:
+        """Tell why something cannot be done, or that others were quicker.
+
+        Args:
+            request: of who asked for it.
+
+        Raises:
+            OperationalError: the database complains of something else.
+        """
+        try:
+            yield
+        except (InviteCodeError, OperationalError) as error:
+            self.message_user(request, error_of(error).message, messages.ERROR)
 
     def get_deleted_objects(
         self, objs: QuerySet[Any] | Sequence[Any], request: HttpRequest
@@ -90,10 +124,20 @@ class IssuedElsewhere(admin.ModelAdmin):  # type: ignore[type-arg]  # none at ru
         """Return what would be deleted, or a few of the rows that forbid it.
 
         Django would name them all: the million codes of a batch, say.
+
+        Raises:
+            InviteCodeError: too many are to be deleted at once.
         """
-        if self.kept_by:
-            model, field = self.kept_by
-            keepers = model._default_manager.filter(**{f"{field}__in": objs})
+        if len(objs[: MAX_DELETED + 1]) > MAX_DELETED:
+            raise InviteCodeError(
+                _(
+                    "No more than %d rows are deleted at once. Codes and batches can be"
+                    " revoked instead, however many they are."
+                )
+                % MAX_DELETED
+            )
+        for model, field in self.kept_by:
+            keepers = model._default_manager.filter(**{f"{field}__in": objs}).distinct()
             named = [str(keeper) for keeper in keepers[: NAMED + 1]]
             if named:
                 return [], {}, set(), [*named[:NAMED], *["…"][: len(named) - NAMED]]
@@ -168,3 +212,23 @@ class ReadOnly(IssuedElsewhere):
     ) -> bool:
         """Return False: nothing of them is for staff to decide."""
         return False
+
+
+def error_of(error: Exception) -> ValidationError:
+    """Return an error as a form shows it, whatever fields it knows.
+
+    Args:
+        error: what the form asked for and did not get.
+
+    Raises:
+        OperationalError: the database complains of something else than rivals.
+    """
+    if isinstance(error, ValidationError):
+        return ValidationError(error.messages)
+    if isinstance(error, OperationalError):
+        if not is_contention(error):
+            raise error
+        return ValidationError(
+            _("Others were quicker, and nothing was done: try again.")
+        )
+    return ValidationError(str(error))

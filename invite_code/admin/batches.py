@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, router
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
@@ -13,14 +13,14 @@ from django.http import (
     HttpResponseBase,
     HttpResponseRedirect,
 )
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from invite_code import chart, counting, revoking, tasks
-from invite_code.admin.base import IssuedElsewhere
+from invite_code.admin.base import IssuedElsewhere, error_of
 from invite_code.admin.exports import exported
 from invite_code.admin.forms import ExportForm, HandOutForm, ImportForm, IssueForm
 from invite_code.conf import conf
@@ -29,7 +29,7 @@ from invite_code.handing_out import hand_out, unused
 from invite_code.importing import import_codes, read_lines
 from invite_code.issuing import issue
 from invite_code.models import InviteBatch, InviteCode
-from invite_code.retrying import is_contention
+from invite_code.retrying import retry
 
 #: What the page of a batch calls its numbers.
 NUMBERS = {
@@ -55,7 +55,7 @@ REFRESH = 2
 class InviteBatchAdmin(IssuedElsewhere):
     """Batches: issued, handed out, exported, watched and shut down."""
 
-    kept_by = (InviteCode, "batch")
+    kept_by = ((InviteCode, "batch"),)
     list_display = ("__str__", "code_count", "revoked_at", "created_at")
     fields = ("key", "label", "revoked_at", "created_at")
     readonly_fields = ("key", "revoked_at", "created_at")
@@ -127,12 +127,14 @@ class InviteBatchAdmin(IssuedElsewhere):
             PermissionDenied: the account may not.
         """
         self.demand(request, "issue")
-        form = IssueForm(request.POST or None)
+        asked = {n: request.GET[n] for n in ("count", "key") if n in request.GET}
+        form = IssueForm(request.POST or None, initial=asked)
         if form.is_valid():
             try:
                 self._issue(request, form)
                 page = "admin:invite_code_invitebatch_issuing"
-                return redirect(page, form.cleaned_data["key"])
+                key, site = form.cleaned_data["key"], self.admin_site.name
+                return HttpResponseRedirect(reverse(page, args=[key], current_app=site))
             except (InviteCodeError, ValidationError, OperationalError) as error:
                 form.add_error(None, error_of(error))
         return self.page(request, "form.html", _("Issue invite codes"), form)
@@ -141,7 +143,8 @@ class InviteBatchAdmin(IssuedElsewhere):
         """Issue codes here and now, or leave that to a worker."""
         count, key = form.cleaned_data["count"], form.cleaned_data["key"].hex
         state = tasks.state_of(key)
-        if state.batch or (state.total and not state.error):
+        is_at_work = state.total and not (state.error or state.is_silent)
+        if state.batch or is_at_work:
             return  # The form was sent before.
         if count >= conf.INVITE_CODE_ENQUEUE_FROM and tasks.available():
             tasks.issue_later(count, key=key, **form.terms())
@@ -149,29 +152,38 @@ class InviteBatchAdmin(IssuedElsewhere):
             batch = InviteBatch(label=form.cleaned_data["label"] or key)
             said = gettext("Codes asked of a worker: %d")
         else:
-            batch = issue(count, key=key, **form.terms())
+            made: list[int] = []  # Stays empty if another request has made the batch.
+            batch = issue(count, key=key, **form.terms(), progress=made.append)
+            if not made:
+                return
             said = gettext("Codes issued: %d")
         self.log_addition(request, batch, said % count)
 
     def issuing_view(self, request: HttpRequest, key: UUID) -> HttpResponseBase:
         """Show how far a batch is that is being issued, or that it is there.
 
+        If its worker is silent, the same form may be sent again: one batch it will be.
+
         Raises:
             PermissionDenied: the account may not issue codes.
         """
         self.demand(request, "issue")
         state = tasks.state_of(key.hex)
+        title = _("Codes are being issued") if state.total else _("Issue invite codes")
+        if state.batch:
+            title = _("Codes were issued")
         response = self.page(
             request,
             "invitebatch/issuing.html",
-            _("Codes were issued") if state.batch else _("Codes are being issued"),
+            title,
             state=state,
+            key=key,
             done=grouped(state.done),
             total=grouped(state.total),
             count=state.batch and state.batch.codes.count(),
             **self._allowed(request),
         )
-        if not (state.batch or state.error):
+        if state.total and not (state.batch or state.error):
             response["Refresh"] = str(REFRESH)
         return response
 
@@ -224,7 +236,7 @@ class InviteBatchAdmin(IssuedElsewhere):
             _("Hand out invite codes"),
             form,
             original=batch,
-            unused=0 if batch.revoked_at else chosen(batch, "unused").count(),
+            unused=chosen(batch, "unused").count(),
             lines=batch.hand_outs.order_by("-pk")[:SHOWN],
             **self._allowed(request),
         )
@@ -232,12 +244,17 @@ class InviteBatchAdmin(IssuedElsewhere):
     def _hand_out(
         self, request: HttpRequest, batch: InviteBatch, form: HandOutForm
     ) -> None:
-        count, recipient = form.cleaned_data["count"], form.cleaned_data["recipient"]
-        line = hand_out(batch, count, to=recipient)
-        values = {"line": line, "recipient": recipient, "count": count}
+        data = form.cleaned_data
+        key = data["key"].hex
+        line = hand_out(batch, data["count"], to=data["recipient"], key=key)
+        values = {"line": line, "recipient": line.recipient, "count": line.count}
         said = gettext("%(line)s, to %(recipient)s; codes: %(count)d") % values
-        self.log_change(request, batch, said)
-        self.message_user(request, said)
+        if line.is_new:
+            self.log_change(request, batch, said)
+            self.message_user(request, said)
+        else:
+            before = gettext("This form was sent before: %s") % said
+            self.message_user(request, before, messages.WARNING)
 
     def export_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Ask which codes of a batch to export, and send them.
@@ -273,7 +290,8 @@ class InviteBatchAdmin(IssuedElsewhere):
         batch = get_object_or_404(InviteBatch, pk=pk)
         for name, action in (("revoke", self.revoke), ("restore", self.restore)):
             if name in request.POST:
-                action(request, InviteBatch.objects.filter(pk=pk))
+                with self.telling(request):
+                    action(request, InviteBatch.objects.filter(pk=pk))
                 return HttpResponseRedirect(request.path)
         title = _("Restore the batch") if batch.revoked_at else _("Revoke the batch")
         return self.page(request, "invitebatch/revoke.html", title, original=batch)
@@ -281,7 +299,7 @@ class InviteBatchAdmin(IssuedElsewhere):
     @admin.action(permissions=["revoke"], description=_("Revoke selected batches"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[InviteBatch]) -> None:
         """Revoke batches; those revoked before keep their moment."""
-        changed = [batch for batch in queryset if revoking.revoke_batch(batch)]
+        changed = changed_by(revoking.revoke_batch, queryset)
         for batch in changed:
             self.log_change(request, batch, gettext("Revoked."))
         self.message_user(request, gettext("Batches revoked: %d") % len(changed))
@@ -289,7 +307,7 @@ class InviteBatchAdmin(IssuedElsewhere):
     @admin.action(permissions=["revoke"], description=_("Restore selected batches"))
     def restore(self, request: HttpRequest, queryset: QuerySet[InviteBatch]) -> None:
         """Take back that batches were revoked."""
-        changed = [batch for batch in queryset if revoking.restore_batch(batch)]
+        changed = changed_by(revoking.restore_batch, queryset)
         for batch in changed:
             self.log_change(request, batch, gettext("Restored."))
         self.message_user(request, gettext("Batches restored: %d") % len(changed))
@@ -309,29 +327,22 @@ def chosen(batch: InviteBatch, choice: str) -> QuerySet[InviteCode]:
         choice: "all", "unused", or the primary key of a hand-out.
     """
     if choice == "unused":
-        return unused(batch, router.db_for_read(InviteCode))
+        return unused(batch, router.db_for_read(InviteCode, instance=batch))
     codes = InviteCode.objects.filter(batch=batch)
     return codes if choice == "all" else codes.filter(hand_out=int(choice))
 
 
-def error_of(error: Exception) -> ValidationError:
-    """Return an error as a form shows it, whatever fields it knows.
+def changed_by(
+    change: Callable[..., bool], batches: QuerySet[InviteBatch]
+) -> list[InviteBatch]:
+    """Revoke or restore some batches, all or none, and return those that were not yet.
 
     Args:
-        error: what the form asked for and did not get.
-
-    Raises:
-        OperationalError: the database complains of something else than rivals.
+        change: ``revoke_batch()`` or ``restore_batch()``.
+        batches: which ones.
     """
-    if isinstance(error, ValidationError):
-        return ValidationError(error.messages)
-    if isinstance(error, OperationalError):
-        if not is_contention(error):
-            raise error
-        return ValidationError(
-            _("Others were quicker, and nothing was done: try again.")
-        )
-    return ValidationError(str(error))
+    using = revoking.database_of(batches)
+    return retry(lambda: [b for b in batches if change(b, using=using)], using=using)
 
 
 def grouped(number: int) -> str:

@@ -2,10 +2,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
-from django.db import router
+from django.db import connections
 from django.db.models import Count, F, Q, QuerySet
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -24,9 +24,9 @@ from invite_code.admin.base import IssuedElsewhere
 from invite_code.admin.exports import exported
 from invite_code.admin.forms import BulkWindowForm, ExplainForm, InviteCodeForm
 from invite_code.conf import conf
-from invite_code.errors import InviteCodeError, Malformed
+from invite_code.errors import Malformed
 from invite_code.explaining import Explanation, explain, facts
-from invite_code.models import Hold, InviteBatch, InviteCode, Redemption
+from invite_code.models import HandOut, Hold, InviteBatch, InviteCode, Redemption
 from invite_code.retrying import retry
 
 #: How many redemptions the page of a code shows: it may have a million.
@@ -65,12 +65,15 @@ def states(now: datetime) -> dict[str, Q]:
     """
     held = Hold.objects.filter(expires_at__gt=now).order_by()
     counted = held.values("code").annotate(live=Count("pk"))
-    kept = counted.filter(code__max_uses__lte=F("code__uses") + F("live"))
+    full = counted.filter(code__max_uses__lte=F("code__uses") + F("live"))
+    kept: Any = full.values_list("code", flat=True)
+    if not connections[full.db].features.update_can_self_select:
+        kept = list(kept)  # MySQL changes no table that a subquery reads.
     revoked_batches = InviteBatch.objects.filter(revoked_at__isnull=False)
     revoked = Q(revoked_at__isnull=False) | Q(batch__in=revoked_batches.values("pk"))
     not_yet_valid, expired = Q(valid_from__gt=now), Q(expires_at__lte=now)
     use_left = Q(max_uses=None) | Q(max_uses__gt=F("uses"))
-    use_free = use_left & ~Q(pk__in=kept.values("code"))
+    use_free = use_left & ~Q(pk__in=kept)
     return {
         "usable": ~revoked & ~not_yet_valid & ~expired & use_free,
         "used": Q(uses__gt=0),
@@ -113,7 +116,7 @@ class RedemptionInline(admin.TabularInline):  # type: ignore[type-arg]  # none a
 class InviteCodeAdmin(IssuedElsewhere):
     """Codes, found by any spelling of them, and explained."""
 
-    kept_by = (Redemption, "code")
+    kept_by = ((Redemption, "code"), (HandOut, "codes"))
     list_display = (
         "display",
         "batch",
@@ -291,39 +294,35 @@ class InviteCodeAdmin(IssuedElsewhere):
         changes: dict[str, Any],
     ) -> None:
         counts = counted(queryset)
-        using = router.db_for_write(InviteCode)
+        using = revoking.database_of(queryset)
         retry(partial(queryset.using(using).update, **changes), using=using)
         self._note(request, gettext("Codes with a new window: %d"), counts)
 
     @admin.action(permissions=["export"], description=_("Export as CSV"))
     def export_csv(
         self, request: HttpRequest, queryset: QuerySet[InviteCode]
-    ) -> HttpResponseBase | None:
+    ) -> HttpResponseBase:
         """Send codes as a table."""
         return self._export(request, queryset, "csv")
 
     @admin.action(permissions=["export"], description=_("Export as JSON lines"))
     def export_jsonl(
         self, request: HttpRequest, queryset: QuerySet[InviteCode]
-    ) -> HttpResponseBase | None:
+    ) -> HttpResponseBase:
         """Send codes as an object on each line."""
         return self._export(request, queryset, "jsonl")
 
     @admin.action(permissions=["export"], description=_("Print cards with QR codes"))
     def export_sheet(
         self, request: HttpRequest, queryset: QuerySet[InviteCode]
-    ) -> HttpResponseBase | None:
+    ) -> HttpResponseBase:
         """Send codes as cards to be printed."""
         return self._export(request, queryset, "sheet")
 
     def _export(
         self, request: HttpRequest, queryset: QuerySet[InviteCode], format_: str
-    ) -> HttpResponseBase | None:
-        try:
-            response = exported(request, queryset, format_)
-        except InviteCodeError as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return None
+    ) -> HttpResponseBase:
+        response = exported(request, queryset, format_)
         for batch, count in counted(queryset).items():
             self.log_change(request, batch, gettext("Codes exported: %d") % count)
         return response

@@ -7,13 +7,11 @@ from uuid import uuid4
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
+from django.db import router
 from django.utils.translation import gettext_lazy as _
 
 from invite_code.admin.base import LONGEST
-from invite_code.models import HandOut, InviteBatch, InviteCode
-
-#: The largest value a PositiveIntegerField holds on every database.
-MAX_INTEGER = 2**31 - 1
+from invite_code.models import MAX_INTEGER, HandOut, InviteBatch, InviteCode
 
 
 def check_window(values: dict[str, Any]) -> None:
@@ -127,6 +125,8 @@ class HandOutForm(forms.Form):
         help_text=_("Who is given the codes."),
         widget=forms.TextInput(attrs={"class": "vTextField"}),
     )
+    #: Who sends the form twice hands codes out once.
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
 
 
 class ExportForm(forms.Form):
@@ -193,7 +193,11 @@ class InviteCodeForm(forms.ModelForm):  # type: ignore[type-arg]  # none at run 
                 too, but Django asks none about a field that is only shown.
         """
         max_uses: int | None = self.cleaned_data["max_uses"]
-        if max_uses is not None and max_uses < self.instance.uses:
+        # Looked up and locked, so that nobody uses it before this is saved.
+        using = router.db_for_write(InviteCode, instance=self.instance)
+        stored = InviteCode.objects.using(using).filter(pk=self.instance.pk)
+        uses = stored.select_for_update().values_list("uses", flat=True)
+        if max_uses is not None and any(n > max_uses for n in uses):
             raise ValidationError(_("It was already used more often than that."))
         return max_uses
 

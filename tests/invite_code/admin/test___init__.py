@@ -166,7 +166,7 @@ def right_data(rows):
         "delete": {"post": "yes"},
         "issue": terms | {"count": "2", "key": str(uuid4())},
         "import": terms | {"file": file},
-        "hand_out": {"count": "1", "recipient": "Ada"},
+        "hand_out": {"count": "1", "recipient": "Ada", "key": str(uuid4())},
         "export": {"codes": "all", "format": "csv"},
         "revoke": {"revoke": "1"},
         "explain": {"code": rows["invitecode"].code},

@@ -2,10 +2,12 @@ from http import HTTPStatus
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
+from invite_code.admin import base
 from invite_code.admin.base import NAMED
+from invite_code.handing_out import hand_out
 from tests.factories import InviteBatchFactory, InviteCodeFactory, RedemptionFactory
 from tests.invite_code.admin.pages import (
     MODELS,
@@ -13,12 +15,16 @@ from tests.invite_code.admin.pages import (
     ask,
     asks_for_a_code,
     form_data,
+    logged,
+    moments,
     staff,
     told,
     url,
 )
 
 pytestmark = pytest.mark.django_db
+
+TRY_AGAIN = "Others were quicker, and nothing was done: try again."
 
 
 @pytest.mark.parametrize("model", ["invitebatch", "invitecode"])
@@ -65,6 +71,33 @@ def test_all_are_named_of_a_few_that_forbid_a_deletion(admin_client):
     page = admin_client.get(url("invitecode_delete", redemption.code_id)).text
     assert f"<li>Redemption {redemption.pk}</li>" in page
     assert "…" not in page.split('id="deleted-objects"')[1]
+
+
+def test_a_code_that_was_handed_out_is_not_deleted(admin_client):
+    codes = InviteCodeFactory.create_batch(2, batch=InviteBatchFactory())
+    line = hand_out(codes[0].batch, 2)
+    page = admin_client.get(url("invitecode_delete", codes[0].pk)).text
+    assert page.count(f"<li>Hand-out {line.pk}</li>") == 1
+    page = act(admin_client, "invitecode", "delete_selected", *codes, post="yes").text
+    assert page.count(f"<li>Hand-out {line.pk}</li>") == 1
+    assert line.codes.count() == 2
+
+
+def test_too_many_rows_are_not_deleted_at_once(admin_client, monkeypatch):
+    monkeypatch.setattr(base, "MAX_DELETED", 2)
+    batch = InviteBatchFactory()
+    codes = InviteCodeFactory.create_batch(3, batch=batch)
+    query = {"query": f"?batch__id__exact={batch.pk}", "select_across": "1"}
+    for post in ({}, {"post": "yes"}):
+        values = query | post
+        response = act(
+            admin_client, "invitecode", "delete_selected", codes[0], **values
+        )
+        page = admin_client.get(response.url).text
+        assert "No more than 2 rows are deleted at once." in page
+        assert batch.codes.count() == 3
+    act(admin_client, "invitecode", "delete_selected", *codes[:2], post="yes")
+    assert batch.codes.count() == 1
 
 
 def test_only_what_was_changed_is_written(admin_client):
@@ -186,6 +219,58 @@ def test_an_action_without_rows_is_explained(admin_client):
     assert "Items must be selected" in admin_client.get(response.url).text
     code.refresh_from_db()
     assert code.revoked_at is None
+
+
+def lose(*args, **options):
+    error = OperationalError("database is locked")
+    error.__cause__ = Exception(1213, "deadlock")
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "place"),
+    [
+        ("invitebatch", "revoke", "batches.retry"),
+        ("invitebatch", "restore", "batches.retry"),
+        ("invitecode", "revoke", "codes.revoking.revoke"),
+        ("invitecode", "restore", "codes.revoking.restore"),
+        ("invitecode", "set_window", "codes.retry"),
+    ],
+)
+def test_rivals_of_an_action_are_told(admin_client, monkeypatch, model, name, place):
+    code = InviteCodeFactory()
+    row = code if model == "invitecode" else code.batch
+    monkeypatch.setattr(f"invite_code.admin.{place}", lose)
+    window = moments(apply="1", set_valid_from="on")
+    response = act(admin_client, model, name, row, **window)
+    page = admin_client.get(response.url)
+    assert [str(message) for message in page.context["messages"]] == [TRY_AGAIN]
+    assert logged() == []
+
+
+def test_rivals_of_the_page_that_revokes_are_told(admin_client, monkeypatch):
+    page = url("invitebatch_revoke", InviteBatchFactory().pk)
+    monkeypatch.setattr("invite_code.admin.batches.retry", lose)
+    response = admin_client.post(page, {"revoke": "1"})
+    assert TRY_AGAIN in admin_client.get(response.url).text
+
+
+def test_rivals_of_a_form_are_told(admin_client, monkeypatch):
+    code = InviteCodeFactory()
+    page = url("invitecode_change", code.pk)
+    monkeypatch.setattr("invite_code.models.InviteCode.save", lose)
+    response = admin_client.post(page, form_data(max_uses="3"))
+    assert TRY_AGAIN in admin_client.get(response.url).text
+    assert response.url == page
+
+
+def test_another_error_of_the_database_is_no_message(admin_client, monkeypatch):
+    def fail(*args, **options):
+        raise OperationalError("The server is gone.")
+
+    monkeypatch.setattr("invite_code.admin.batches.retry", fail)
+    with pytest.raises(OperationalError, match="gone"):
+        act(admin_client, "invitebatch", "revoke", InviteBatchFactory())
 
 
 @pytest.mark.parametrize("own", ["issue", "hand_out", "revoke", "export", "import"])

@@ -3,15 +3,18 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
+from django.urls import path
 
-from invite_code import tasks
-from invite_code.admin import batches
-from invite_code.admin.batches import NUMBERS, SHOWN
+from example_project.urls import urlpatterns
+from invite_code import revoking, tasks
+from invite_code.admin import base, batches
+from invite_code.admin.batches import NUMBERS, SHOWN, InviteBatchAdmin
 from invite_code.codes import CodeFormat
 from invite_code.explaining import explain
 from invite_code.handing_out import hand_out
@@ -115,6 +118,22 @@ def test_many_batches_are_told_of_in_one_message(admin_client):
     assert len(logged()) == 3
 
 
+def test_of_many_batches_all_are_revoked_or_none(admin_client, monkeypatch):
+    batches = InviteBatchFactory.create_batch(2)
+    revoke, lost = revoking.revoke_batch, OperationalError("deadlock")
+    lost.__cause__ = Exception(1213, "deadlock")
+
+    def lose_the_second(batch, using):
+        if InviteBatch.objects.filter(revoked_at__isnull=False).exists():
+            raise lost
+        return revoke(batch, using=using)
+
+    monkeypatch.setattr(revoking, "revoke_batch", lose_the_second)
+    act(admin_client, "invitebatch", "revoke", *batches)
+    assert not InviteBatch.objects.filter(revoked_at__isnull=False).exists()
+    assert logged() == []
+
+
 def test_the_numbers_of_a_batch_are_shown_and_drawn(admin_client):
     batch = InviteBatchFactory()
     codes = InviteCodeFactory.create_batch(3, batch=batch)
@@ -174,6 +193,23 @@ def test_a_form_that_is_sent_twice_issues_one_batch(admin_client):
         assert response.url == url("invitebatch_issuing", key)
     assert InviteBatch.objects.get().codes.count() == 2
     assert len(logged()) == 1
+
+
+def test_a_form_that_is_sent_twice_at_once_is_logged_once(admin_client, monkeypatch):
+    monkeypatch.setattr(tasks, "state_of", lambda key: tasks.State())
+    key = str(uuid4())
+    for _ in range(2):
+        assert issue(admin_client, key=key).status_code == HTTPStatus.FOUND
+    assert len(logged()) == 1
+
+
+def test_staff_of_another_site_stay_there(admin_client, settings):
+    office = AdminSite("office")
+    office.register(InviteBatch, InviteBatchAdmin)
+    settings.ROOT_URLCONF = (path("office/", office.urls), *urlpatterns)
+    page = "/office/invite_code/invitebatch"
+    response = admin_client.post(f"{page}/issue/", issue_data())
+    assert response.url.startswith(f"{page}/issuing/")
 
 
 def test_no_other_batch_is_got_by_its_key(admin_client):
@@ -275,10 +311,31 @@ def test_a_batch_that_failed_is_told_and_can_be_asked_for_again(
     assert len(worker) == 1
 
 
-def test_the_page_waits_for_a_batch_of_which_nothing_is_known(admin_client):
+def test_of_a_silent_worker_one_may_ask_again(
+    admin_client, worker, monkeypatch, django_capture_on_commit_callbacks
+):
+    key = str(uuid4())
+    page = url("invitebatch_issuing", key)
+    tasks.Notes(UUID(key).hex, "default", 90_000).write(40_000)
+    assert "Ask again" not in admin_client.get(page).text
+    monkeypatch.setattr(tasks, "SILENCE", -1)
+    link = f"{url('invitebatch_issue')}?count=90000&amp;key={key}"
+    assert f'href="{link}"' in admin_client.get(page).text
+    form = admin_client.get(link.replace("&amp;", "&")).context["form"]
+    assert (form["count"].value(), form["key"].value()) == ("90000", key)
+    with django_capture_on_commit_callbacks(execute=True):
+        issue(admin_client, count="90000", key=key)
+    assert len(worker) == 1
+    monkeypatch.setattr(tasks, "SILENCE", 60)
+    page = admin_client.get(page).text
+    assert "0 of 90,000 codes are made" in page
+    assert "Ask again" not in page
+
+
+def test_a_batch_of_which_nothing_is_known_is_told_and_not_waited_for(admin_client):
     page = admin_client.get(url("invitebatch_issuing", uuid4()))
-    assert page["Refresh"] == "2"
-    assert "A worker has been asked for the codes." in page.text
+    assert "Refresh" not in page.headers
+    assert "Nothing is known of such a batch." in page.text
 
 
 def test_who_may_issue_only_is_led_nowhere_else(client):
@@ -340,8 +397,8 @@ def test_who_may_import_only_sees_no_link_to_the_batch(client):
     assert url("invitebatch_change", batch.pk) not in page.text
 
 
-def give(client, batch, count="2", recipient="The fair"):
-    data = {"count": count, "recipient": recipient}
+def give(client, batch, count="2", recipient="The fair", key=None):
+    data = {"count": count, "recipient": recipient, "key": key or str(uuid4())}
     return client.post(url("invitebatch_hand_out", batch.pk), data)
 
 
@@ -363,6 +420,19 @@ def test_codes_are_handed_out_and_listed(admin_client):
     )
     assert f'href="{url("invitebatch_export", batch.pk)}?codes={line.pk}"' in page
     assert listed(admin_client, hand_out__id__exact=line.pk) == set(codes[:2])
+
+
+def test_a_form_that_is_sent_twice_hands_codes_out_once(admin_client):
+    batch, key = InviteBatchFactory(), str(uuid4())
+    InviteCodeFactory.create_batch(4, batch=batch)
+    for recipient in ("The fair", "Others"):
+        response = give(admin_client, batch, recipient=recipient, key=key)
+        page = admin_client.get(response.url)
+    line = HandOut.objects.get()
+    assert (line.key, line.codes.count()) == (UUID(key).hex, 2)
+    said = f"{line}, to The fair; codes: 2"
+    assert f"This form was sent before: {said}" in page.text
+    assert logged() == [(str(batch.pk), said)]
 
 
 def test_too_few_codes_are_told_and_none_is_handed_out(admin_client):
@@ -487,7 +557,7 @@ def test_rivals_of_an_import_are_an_error_of_the_form(
         raise OperationalError("deadlock")
 
     monkeypatch.setattr(batches, "import_codes", lose)
-    monkeypatch.setattr(batches, "is_contention", lambda error: is_rival)
+    monkeypatch.setattr(base, "is_contention", lambda error: is_rival)
     if is_rival:
         page = send_file(admin_client, b"hello")
         assert "nothing was done: try again" in page.text

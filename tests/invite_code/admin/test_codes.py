@@ -136,6 +136,24 @@ def test_codes_are_filtered_by_state(admin_client, state):
     assert listed(admin_client, state=state) == expected
 
 
+def test_codes_are_changed_without_reading_them_where_that_is_forbidden(
+    admin_client, monkeypatch
+):
+    monkeypatch.setattr(connection.features, "update_can_self_select", False)
+    code, held = InviteCodeFactory(), InviteCodeFactory(held=True)
+    query = {"query": "?state=usable", "select_across": "1"}
+    with CaptureQueriesContext(connection) as queries:
+        act(admin_client, "invitecode", "revoke", code, **query)
+    table = connection.ops.quote_name("invite_code_invitecode")
+    updates = [q["sql"] for q in queries if q["sql"].startswith(f"UPDATE {table}")]
+    assert [sql.count(f"FROM {table}") for sql in updates] == [0]
+    assert not any(f"JOIN {table}" in sql for sql in updates)
+    for row in (code, held):
+        row.refresh_from_db()
+    assert code.revoked_at
+    assert not held.revoked_at
+
+
 def test_the_codes_listed_as_usable_are_those_that_are_explained_so(admin_client):
     batches = InviteBatchFactory(), InviteBatchFactory(revoked_at=NOW)
     codes, holds = [], []

@@ -3,17 +3,20 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import override
 
 from invite_code.admin.forms import (
-    MAX_INTEGER,
     BulkWindowForm,
     ExplainForm,
     ExportForm,
     HandOutForm,
     ImportForm,
+    InviteCodeForm,
     IssueForm,
 )
+from invite_code.models import MAX_INTEGER, InviteCode
 from tests.factories import HandOutFactory, InviteBatchFactory, InviteCodeFactory
 from tests.invite_code.admin.pages import form_data, moments, url
 
@@ -97,9 +100,29 @@ def test_terms_are_those_of_issue():
     }
 
 
-def test_each_form_to_issue_has_a_key_of_its_own():
-    first, second = (UUID(str(IssueForm()["key"].value())) for _ in range(2))
+@pytest.mark.parametrize("form", [IssueForm, HandOutForm])
+def test_each_form_that_gives_has_a_key_of_its_own(form):
+    first, second = (UUID(str(form()["key"].value())) for _ in range(2))
     assert first != second
+
+
+def test_what_is_used_meanwhile_is_an_error_of_the_form(admin_client, monkeypatch):
+    code = InviteCodeFactory(max_uses=5)
+    clean = InviteCodeForm.clean_max_uses
+
+    def use_and_clean(form):
+        InviteCode.objects.filter(pk=code.pk).update(uses=3)
+        return clean(form)
+
+    monkeypatch.setattr(InviteCodeForm, "clean_max_uses", use_and_clean)
+    page = url("invitecode_change", code.pk)
+    with CaptureQueriesContext(connection) as queries:
+        response = admin_client.post(page, form_data(max_uses="2"))
+    assert "already used more often" in response.text
+    locks = any("FOR UPDATE" in query["sql"] for query in queries)
+    assert locks == connection.features.has_select_for_update
+    response = admin_client.post(page, form_data(max_uses="3"))
+    assert response.status_code == HTTPStatus.FOUND
 
 
 @pytest.mark.parametrize("form", [IssueForm, BulkWindowForm])
@@ -123,10 +146,11 @@ def test_an_import_needs_a_file():
         ({"count": "a few"}, "count"),
         ({"recipient": ""}, "recipient"),
         ({"recipient": "x" * 201}, "recipient"),
+        ({"key": "mine"}, "key"),
     ],
 )
 def test_a_hand_out_needs_a_number_and_a_recipient(values, field):
-    right = {"count": "1", "recipient": "Ada"}
+    right = {"count": "1", "recipient": "Ada", "key": str(uuid4())}
     assert HandOutForm(right).is_valid()
     assert set(HandOutForm(right | values).errors) == {field}
 
