@@ -14,6 +14,7 @@ from django.contrib.auth.forms import UserCreationForm
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, OperationalError, router
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from invite_code import gate, redemption
@@ -35,6 +36,10 @@ BUSY = _("Very many people are signing up right now. Please try again.")
 
 #: How long a use is kept between the validation of a form and its ``save()``.
 FORM_TTL = timedelta(seconds=60)
+
+#: Where a session has the key of the holds of its forms: one that is mended must not
+#: find its code kept by the one before.
+SESSION_KEY = "invite_code_form"
 
 
 class InviteCodeField(forms.CharField):
@@ -87,7 +92,7 @@ class JudgingForm(forms.Form):
         """Keep the request, and pass on the rest."""
         super().__init__(*args, **kwargs)
         self.request = request
-        #: Who a use is kept for, if it is not the session.
+        #: Who a use is kept for, unless the session has a key or has passed the gate.
         self.key = secrets.token_hex(16)
         #: Seconds until it is worth another try, if too many codes were tried.
         self.retry_after: int | None = None
@@ -142,9 +147,11 @@ class InviteCodeFormMixin(JudgingForm):
     """Put a code in front of any form that makes a user.
 
     A valid form has a use kept for it, by a hold that ends by itself, and ``save()``
-    redeems it. Put this class before the others. It saves the user itself: what their
-    ``save()`` does for ``commit=True`` alone belongs into ``_save_m2m()``, or into a
-    receiver.
+    redeems it. The session of the request, if it has passed the gate by the same code,
+    signs up with the use it has; if not, its next form takes over what this one keeps.
+
+    Put this class before the others. It saves the user itself: what their ``save()``
+    does for ``commit=True`` alone belongs into ``_save_m2m()``, or into a receiver.
     """
 
     hold: Hold | None = None
@@ -153,11 +160,15 @@ class InviteCodeFormMixin(JudgingForm):
         """Keep a use for as long as it takes to save the form."""
         user = self.instance  # type: ignore[attr-defined]  # of a ModelForm
         email = getattr(user, user.get_email_field_name(), None) or ""
-        own = gate.session_key(self.request) if self.request else ""
+        session = getattr(self.request, "session", {})
+        self.key = session.get(SESSION_KEY, self.key)
+        key, ttl = self.key, FORM_TTL
+        kept = gate.hold_of(self.request) if self.request else None
+        if kept and kept.code.code == code:  # Then it stays with the gate.
+            key, ttl = kept.key, max(ttl, kept.expires_at - timezone.now())
         with limited(self.request) if self.request else nullcontext():
-            self.hold = redemption.hold(code, own or self.key, FORM_TTL, email=email)
-        if own and self.request:  # It took the place of the one that opened the gate.
-            gate.remember(self.request, self.hold)
+            self.hold = redemption.hold(code, key, ttl, email=email)
+        session[SESSION_KEY] = self.key
 
     def save(self, commit: bool = True) -> AbstractBaseUser:
         """Save the user and redeem the code: both, or neither.
@@ -216,7 +227,7 @@ class InviteCodeFormMixin(JudgingForm):
     def _release(self) -> None:
         # It frees itself anyway, and the error that was first is the one to tell.
         with suppress(DatabaseError):
-            if self.hold:
+            if self.hold and self.hold.key == self.key:
                 redemption.release(self.hold)
 
 

@@ -24,7 +24,8 @@ from invite_code.errors import NotAdmitted
 from invite_code.models import Hold, Redemption
 from invite_code.throttling import limited
 
-#: Where a session has the primary key and the key of its hold.
+#: Where a session has the code and the key of its hold. Not the hold itself: who sends
+#: a code twice at once has the second one, and maybe the session of the first.
 SESSION_KEY = "invite_code_hold"
 
 View = Callable[..., HttpResponseBase]
@@ -47,30 +48,14 @@ def admit(request: HttpRequest, code: str) -> Hold:
     conf.code_format.normalize(code)  # A typo is not worth a call to the cache.
     ttl = timedelta(seconds=conf.INVITE_CODE_HOLD_SECONDS)
     earlier = hold_of(request)
-    key = session_key(request) or secrets.token_hex(16)
+    before = request.session.get(SESSION_KEY)
+    key = before["key"] if before else secrets.token_hex(16)
     with limited(request):
         kept = redemption.hold(code, key, ttl)
-    remember(request, kept)
+    request.session[SESSION_KEY] = {"code": kept.code_id, "key": key}
     if earlier:
         redemption.release(earlier)
     return kept
-
-
-def remember(request: HttpRequest, kept: Hold) -> None:
-    """Let a session have a hold, which opens the gate for it.
-
-    Args:
-        request: what the visitor sent.
-        kept: the hold.
-    """
-    request.session[SESSION_KEY] = {"pk": kept.pk, "key": kept.key}
-
-
-def session_key(request: HttpRequest) -> str:
-    """Return the key of the holds of a session; empty if it has had none."""
-    # A request of an API that goes by tokens may have none.
-    kept = getattr(request, "session", {}).get(SESSION_KEY)
-    return str(kept["key"]) if kept else ""
 
 
 def hold_of(request: HttpRequest) -> Hold | None:
@@ -79,7 +64,8 @@ def hold_of(request: HttpRequest) -> Hold | None:
     Args:
         request: what the visitor sent.
     """
-    kept = request.session.get(SESSION_KEY)
+    # A request of an API that goes by tokens may have no session.
+    kept = getattr(request, "session", {}).get(SESSION_KEY)
     if not kept:
         return None
     # Read where it was written: a replica might not have it yet.
@@ -130,7 +116,9 @@ def consume(request: HttpRequest, user: AbstractBaseUser) -> Redemption:
             return earlier
         raise NotAdmitted("No use of a code is kept for this session.")
     using = kept._state.db
-    redeemed = redemption.redeem(kept.code.code, user, using=using, hold=kept)
+    redeemed = redemption.redeem(
+        kept.code.code, user, using=using, hold=kept, _insist=True
+    )
     forget = partial(request.session.pop, SESSION_KEY, None)
     transaction.on_commit(forget, using=using)
     return redeemed

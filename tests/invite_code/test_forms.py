@@ -481,6 +481,75 @@ def test_a_session_that_passed_the_gate_signs_up_with_the_use_it_has(code, visit
     assert not Hold.objects.exists()
 
 
+def held_until(code):
+    """Return until when the uses of a code are kept."""
+    holds = Hold.objects.filter(code=code, expires_at__gt=timezone.now())
+    return list(holds.values_list("expires_at", flat=True))
+
+
+def test_a_form_leaves_the_gate_open_for_as_long_as_it_is(code, visit):
+    until = gate.admit(visit, code.code).expires_at
+    form = SignupForm(data(code), request=visit)
+    assert form.is_valid()
+    assert gate.hold_of(visit) == form.hold
+    assert abs(form.hold.expires_at - until) < timedelta(seconds=1)
+
+
+def test_a_form_keeps_a_use_for_a_minute_although_the_gate_closes(code, visit):
+    gate.admit(visit, code.code)
+    Hold.objects.update(expires_at=timezone.now() + timedelta(seconds=5))
+    assert SignupForm(data(code), request=visit).is_valid()
+    (until,) = held_until(code)
+    assert until > timezone.now() + module.FORM_TTL / 2
+
+
+@pytest.mark.parametrize(
+    "fail", [lambda: UserFactory(username="alice"), lambda: None], ids=["name", "busy"]
+)
+def test_a_sign_up_that_fails_leaves_the_gate_open(code, visit, monkeypatch, fail):
+    gate.admit(visit, code.code)
+    form = SignupForm(data(code), request=visit)
+    assert form.is_valid()
+    if not fail():
+        monkeypatch.setattr(redemption, "redeem", locked)
+    assert form.sign_up() is None
+    assert gate.is_open(visit)
+    monkeypatch.undo()
+    assert SignupForm(data(code, username="bob"), request=visit).sign_up()
+    assert not gate.is_open(visit)
+
+
+def test_a_form_with_another_code_leaves_the_gate_as_it_was(code, visit):
+    kept, other = gate.admit(visit, code.code), InviteCodeFactory()
+    form = SignupForm(data(other), request=visit)
+    assert form.is_valid()
+    assert gate.hold_of(visit) == kept
+    assert form.sign_up()
+    assert gate.hold_of(visit) == kept
+    assert other.redemptions.exists()
+    assert not other.holds.exists()
+
+
+def test_a_form_that_was_valid_but_not_saved_may_be_sent_again(code, visit, rf):
+    assert SignupForm(data(code), request=visit).is_valid()
+    again = rf.post("/")
+    again.session = visit.session
+    form = SignupForm(data(code, username="bob"), request=again)
+    assert form.is_valid()
+    assert len(held_until(code)) == 1
+    assert SignupForm(data(code), request=rf.post("/")).errors  # Of somebody else.
+    assert form.sign_up().username == "bob"
+
+
+def test_who_fails_after_a_form_that_was_not_saved_leaves_the_code_live(code, visit):
+    assert SignupForm(data(code), request=visit).is_valid()
+    form = SignupForm(data(code), request=visit)
+    assert form.is_valid()
+    UserFactory(username="alice")
+    assert form.sign_up() is None
+    assert is_live(code)
+
+
 class ContactForm(InviteCodeFormMixin, forms.ModelForm):
     class Meta:
         model = User

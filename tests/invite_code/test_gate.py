@@ -128,6 +128,21 @@ def test_a_code_may_be_shown_twice(visit, code):
     assert Hold.objects.get().pk == gate.hold_of(request).pk == second
 
 
+def test_a_code_may_be_shown_twice_at_once(visit, code):
+    request = visit()
+    gate.admit(request, code.code)
+    request.session.save()
+    key = request.session.session_key
+    first, second = (visit(session=SessionStore(key)) for _ in "12")
+    for twin in (first, second):
+        assert gate.is_open(twin)  # Both have read the session.
+    gate.admit(first, code.code)
+    gate.admit(second, code.code)
+    second.session.save()
+    first.session.save()  # Who began first is done last.
+    assert gate.is_open(visit(session=SessionStore(key)))
+
+
 def test_another_code_releases_the_one_before(visit, code):
     request, other = visit(), InviteCodeFactory()
     gate.admit(request, code.code)
@@ -247,6 +262,18 @@ def test_a_hold_is_consumed_once(visit, code):
     assert Redemption.objects.count() == 1
 
 
+def test_requests_that_have_seen_the_same_hold_share_one_use(visit, code, monkeypatch):
+    InviteCode.objects.update(max_uses=5)
+    request, user = visit(), UserFactory()
+    seen = gate.admit(request, code.code)
+    monkeypatch.setattr(gate, "hold_of", lambda request: seen)
+    redeemed = gate.consume(request, user)
+    with pytest.raises(NotAdmitted):
+        gate.consume(request, UserFactory())
+    assert gate.consume(request, user) == redeemed
+    assert uses(code) == Redemption.objects.count() == 1
+
+
 def test_the_user_who_has_consumed_gets_the_same_again(visit, code):
     request, user = visit(), UserFactory()
     gate.admit(request, code.code)
@@ -263,8 +290,8 @@ def test_nobody_consumes_without_having_shown_a_code(visit, code):
 def test_the_hold_of_another_session_is_of_no_use(visit, code):
     mine, other = visit(), visit()
     gate.admit(mine, code.code)
-    pk = Hold.objects.get().pk
-    other.session[gate.SESSION_KEY] = {"pk": pk, "key": "guessed"}
+    of_session = mine.session[gate.SESSION_KEY]
+    other.session[gate.SESSION_KEY] = of_session | {"key": "guessed"}
     with pytest.raises(NotAdmitted):
         gate.consume(other, UserFactory())
 
