@@ -17,18 +17,26 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from django.contrib import messages
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, OperationalError, router, transaction
+from django.db.models import UniqueConstraint
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch
+from django.utils.translation import gettext_lazy as _
 
 from invite_code import gate, redemption
 from invite_code.errors import Refused, Throttled
 from invite_code.forms import BUSY, REFUSED
 from invite_code.retrying import is_contention
 
+#: What is told to who wanted a user name that somebody took since it was validated.
+TAKEN = _("Somebody else was quicker. Please try again.")
+
 #: Where a client of the API gives the code: ``X-Invite-Code``.
 HEADER = "HTTP_X_INVITE_CODE"
+
+#: What says that a request came with a code that was good.
+BROUGHT = "invite_code.brought"
 
 #: The names of the addresses of the API that make users.
 API_DOORS = {"signup", "signup_webauthn", "provider_signup", "provider_token"}
@@ -59,12 +67,13 @@ class InviteCodeAccountAdapterMixin:
         ``gate.consume()`` then.
 
         Raises:
-            ImmediateHttpResponse: the code was refused in the meantime.
+            ImmediateHttpResponse: the code was refused in the meantime, or somebody
+                took the user name.
         """
         save = super().save_user  # type: ignore[misc]  # a mixin
         if not commit:
             return save(request, user, form, commit=False)
-        with _both_or_neither(request):
+        with _both_or_neither(request, user):
             saved = save(request, user, form) or user
             gate.consume(request, saved)
         return saved
@@ -95,10 +104,10 @@ class InviteCodeSocialAccountAdapterMixin:
 
         Raises:
             ImmediateHttpResponse, SignupClosedException: the code was refused in the
-                meantime.
+                meantime, or somebody took the user name.
         """
         save = super().save_user  # type: ignore[misc]  # a mixin
-        with _both_or_neither(request, sociallogin):
+        with _both_or_neither(request, sociallogin.user, sociallogin):
             saved = save(request, sociallogin, form) or sociallogin.user
             gate.consume(request, saved)
         return saved
@@ -146,6 +155,7 @@ def _let_in(request: HttpRequest, sociallogin: Any = None) -> bool:
             raise ImmediateHttpResponse(response) from None
         except Refused:
             return False
+        request.META[BROUGHT] = True
         return True
     if gate.is_open(request):
         return True
@@ -196,7 +206,9 @@ def _code_page(
 
 
 @contextmanager
-def _both_or_neither(request: HttpRequest, sociallogin: Any = None) -> Iterator[None]:
+def _both_or_neither(
+    request: HttpRequest, user: Any, sociallogin: Any = None
+) -> Iterator[None]:
     """Do what is within in a transaction, and give refusals an answer."""
     try:
         with transaction.atomic(using=router.db_for_write(get_user_model())):
@@ -204,16 +216,43 @@ def _both_or_neither(request: HttpRequest, sociallogin: Any = None) -> Iterator[
     except (Refused, IntegrityError) as error:
         # If nothing is kept any more, the same form was sent twice, or too late.
         if kept := gate.hold_of(request):
-            if isinstance(error, IntegrityError):
+            if isinstance(error, Refused):
+                redemption.release(kept)
+                told = REFUSED
+            elif not any(map(_is_taken, (user, getattr(sociallogin, "account", None)))):
                 raise
-            redemption.release(kept)
-            get_adapter().add_message(request, messages.ERROR, message=str(REFUSED))
+            elif not _has_form(request):
+                raise _try_again(request, str(TAKEN)) from error
+            else:
+                told = TAKEN
+            get_adapter().add_message(request, messages.ERROR, message=str(told))
         _turn_away(request, sociallogin)
     except OperationalError as error:
         if not is_contention(error):
             raise
-        busy = HttpResponse(BUSY, status=503, headers={"Retry-After": "1"})
-        raise ImmediateHttpResponse(busy) from error
+        raise _try_again(request, str(BUSY)) from error
+
+
+def _is_taken(row: Any) -> bool:
+    """Return whether another row has what is to be unique to this one, if it is one."""
+    if row is None:
+        return False
+    try:
+        row.validate_unique()
+        for constraint in row._meta.constraints:
+            if isinstance(constraint, UniqueConstraint):
+                constraint.validate(type(row), row)
+    except ValidationError:
+        return True
+    return False
+
+
+def _try_again(request: HttpRequest, told: str) -> ImmediateHttpResponse:
+    # Who has brought the code brings it again, but maybe not the session.
+    if BROUGHT in request.META and (kept := gate.hold_of(request)):
+        redemption.release(kept)
+    busy = HttpResponse(told, status=503, headers={"Retry-After": "1"})
+    return ImmediateHttpResponse(busy)
 
 
 def _turn_away(request: HttpRequest, sociallogin: Any) -> NoReturn:

@@ -15,10 +15,13 @@ from django.contrib.auth import get_user_model
 from django.contrib.messages import get_messages
 from django.core.cache import cache
 from django.db import IntegrityError, OperationalError, connection, connections
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models.functions import Lower
 from django.db.models.signals import post_save, pre_save
 from django.urls import reverse
 from django.utils import timezone
 
+from invite_code import gate
 from invite_code.checks import check_doors
 from invite_code.contrib import allauth
 from invite_code.forms import REFUSED
@@ -210,6 +213,10 @@ class BrokenError(Exception):
 
 def break_down(**kwargs):
     raise BrokenError
+
+
+def clash(**kwargs):
+    raise IntegrityError
 
 
 @door()
@@ -458,12 +465,95 @@ def test_two_who_come_back_from_a_provider_at_once_are_one_user(name, client, co
     assert let_in() == 1
 
 
+def take(name):
+    """Let somebody have a user name, once both have been found to be valid."""
+    twins.append(partial(UserFactory, username=name))
+
+
+@pytest.mark.usefixtures("racing")
+def test_who_is_late_for_a_user_name_finds_the_error_in_the_form(client, code):
+    show(client, code)
+    take("ada")
+    response = fill_in(client, "ada")
+    assert response.url == "/accounts/signup/"
+    (message,) = get_messages(response.wsgi_request)
+    assert str(message) == str(allauth.TAKEN)
+    assert "username" in fill_in(client, "ada").context["form"].errors
+    assert is_in(fill_in(client, "bob"))
+    assert Redemption.objects.get().username == "bob"
+
+
+@pytest.mark.usefixtures("racing")
+def test_a_client_of_the_api_who_is_late_for_a_user_name_may_try_again(client, code):
+    show(client, code)
+    take("ada")
+    response = by_api("browser", client, "ada", None)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    again = by_api("browser", client, "ada", None)
+    assert {error["param"] for error in again.json()["errors"]} == {"username"}
+    assert is_in(by_api("browser", client, "bob", None))
+    assert Redemption.objects.get().username == "bob"
+
+
+@pytest.mark.usefixtures("racing")
+@pytest.mark.parametrize("kind", ["browser", "app"])
+def test_who_is_to_try_again_may_bring_the_code_again(kind, client, code, monkeypatch):
+    take("ada")
+    assert by_api(kind, client, "ada", code).status_code == 503
+
+    def lose(*args):
+        raise OperationalError
+
+    monkeypatch.setattr(allauth, "is_contention", lambda error: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "consume", lose)
+        assert by_api(kind, client, "bob", code).status_code == 503
+    assert not Hold.objects.exists()
+    assert is_in(by_api(kind, client, "bob", code))
+
+
+@pytest.mark.usefixtures("racing")
+def test_who_is_late_for_an_account_of_a_provider_keeps_the_code(client, code):
+    def connect():
+        SocialAccount.objects.create(user=UserFactory(), provider="fake", uid="ada")
+
+    show(client, code)
+    twins.append(connect)
+    response = by_provider(client, "ada", None)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert response.content.decode() == str(allauth.TAKEN)
+    assert not Redemption.objects.exists()
+    assert is_in(by_provider(client, "bob", None))
+
+
+@pytest.mark.parametrize(
+    ("rival", "constraint", "taken"),
+    [
+        ("", UniqueConstraint(Lower("last_name"), name="one"), True),
+        ("Smith", UniqueConstraint(Lower("last_name"), name="one"), False),
+        ("", CheckConstraint(condition=~Q(last_name=""), name="known"), False),
+    ],
+)
+def test_a_constraint_says_too_whether_somebody_was_quicker(
+    rival, constraint, taken, client, code, monkeypatch
+):
+    monkeypatch.setattr(User._meta, "constraints", [constraint])
+    client.raise_request_exception = False
+    UserFactory(last_name=rival)
+    show(client, code)
+    with receiving(pre_save, clash, sender=User):
+        response = fill_in(client, "ada")
+    assert response.status_code == (302 if taken else 500)
+
+
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("max_uses", [1, 9])
 @pytest.mark.parametrize("send", [fill_in, partial(by_api, "browser")])
-def test_one_session_at_many_doors_makes_one_user(send, client):
+def test_one_session_at_many_doors_makes_one_user(send, max_uses, client):
     if not connection.features.test_db_allows_multiple_connections:
         pytest.skip("The database is in the memory of one connection.")
-    code, clients = InviteCodeFactory(), 6
+    code, clients = InviteCodeFactory(max_uses=max_uses), 6
     show(client, code)
     barrier = Barrier(clients)
 
@@ -484,9 +574,6 @@ def test_one_session_at_many_doors_makes_one_user(send, client):
 
 
 def test_a_mistake_of_the_site_is_not_taken_for_a_refusal(client, code):
-    def clash(**kwargs):
-        raise IntegrityError
-
     show(client, code)
     with receiving(pre_save, clash, sender=User), pytest.raises(IntegrityError):
         fill_in(client, "ada")
@@ -680,7 +767,7 @@ def test_who_saves_the_user_by_hand_consumes_by_hand(rf, db):
         (
             "DefaultAccountAdapter",
             None,
-            ["/accounts/signup/", " /signup/", "/auth/signup"],
+            ["/accounts/signup/", " /signup/", " /passkey/", "/auth/signup"],
         ),
         (
             None,

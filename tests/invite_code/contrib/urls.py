@@ -1,7 +1,7 @@
 """A project with all doors that allauth has, and one of its own."""
 
 from allauth.account.adapter import get_adapter
-from allauth.account.views import signup
+from allauth.account.views import signup, signup_by_passkey
 from django import forms
 from django.http import HttpResponse
 from django.urls import include, path
@@ -31,6 +31,7 @@ doors = [
     path("fake/login/callback/", oauth2_callback, name="fake_callback"),
     path("_allauth/", include("allauth.headless.urls")),
     path("signup/", signup, name="signup"),  # As the API calls its own.
+    path("passkey/", signup_by_passkey),
     path("custom/", custom),
 ]
 
