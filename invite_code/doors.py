@@ -1,10 +1,11 @@
 """Where people sign up in a project, and which of these doors nobody guards.
 
 A view is judged by what it is; nothing is called. So a view that is but a function is
-known by its name alone.
+known by its name alone. Views of packages are named here as those export them.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -105,20 +106,18 @@ def _walk(resolver: URLResolver, route: str = "/") -> Iterator[Door]:
 def _is_open(door: Door) -> bool:
     if _is_marked(door):
         return False
-    names = {_dotted(ancestor) for ancestor in door.view_class.__mro__}
-    names.add(door.view_name)
-    if names & BY_PASSWORD:
+    if _is_one_of(door, BY_PASSWORD):
         from invite_code.contrib.allauth import passwords_are_gated
 
         return not passwords_are_gated()
-    if names & BY_PROVIDER or _is_callback(door):
+    if _is_one_of(door, BY_PROVIDER) or _is_callback(door):
         from invite_code.contrib.allauth import providers_are_gated
 
         return not providers_are_gated()
-    if names & OF_PACKAGES:
+    if _is_one_of(door, OF_PACKAGES):
         return True
     actions = getattr(door.view, "actions", None) or {}
-    if OF_ACTIONS in names:
+    if _is_one_of(door, {OF_ACTIONS}):
         return actions.get("post") == "create"
     if (
         door.view_class is object
@@ -127,6 +126,18 @@ def _is_open(door: Door) -> bool:
     ):
         return _makes_users(door)
     return False
+
+
+def _is_one_of(door: Door, names: set[str]) -> bool:
+    """Return whether the view is, or extends, what packages export by these names.
+
+    Where they define it is their own affair. What is not imported, nothing extends.
+    """
+    if door.view_name in names:
+        return True
+    places = (name.rpartition(".") for name in names)
+    known = (getattr(sys.modules.get(place), name, None) for place, _, name in places)
+    return any(view in door.view_class.__mro__ for view in known)
 
 
 def _is_marked(door: Door) -> bool:

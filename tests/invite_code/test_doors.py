@@ -1,3 +1,6 @@
+import sys
+from types import SimpleNamespace
+
 import pytest
 from django import forms
 from django.contrib import admin
@@ -253,8 +256,13 @@ def test_a_view_that_asks_for_a_login_in_a_way_that_cannot_be_seen_is_named(open
         ("dj_rest_auth.registration.views", "RegisterView"),
     ],
 )
-def test_views_of_known_packages_are_doors(module, name, opened):
-    view_class = class_named(name, module)
+@pytest.mark.parametrize("defined_in", ["", "._signup"])
+def test_views_of_known_packages_are_doors(
+    module, name, defined_in, opened, monkeypatch
+):
+    view_class = class_named(name, module + defined_in)
+    exported = SimpleNamespace(**{name: view_class})
+    monkeypatch.setitem(sys.modules, module, exported)
     below = class_named("Own", "shop.views", view_class)
     patterns = [path("a/", view_class.as_view()), path("b/", below.as_view())]
     assert opened(*patterns) == ["/a/", "/b/"]
