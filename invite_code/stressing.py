@@ -63,6 +63,8 @@ class Verdict:
         oversold: uses beyond those that the codes allow: told, counted or recorded.
         lost: uses that are left, though each code was tried more often than it allows.
         errors: what went wrong otherwise, in the words of the errors.
+        driver_errors: where the driver failed, likewise. It does not begin anew what
+            loses against others, so that is nothing wrong.
     """
 
     per_second: float
@@ -73,6 +75,7 @@ class Verdict:
     oversold: int
     lost: int
     errors: list[str]
+    driver_errors: list[str]
 
     @property
     def wrong(self) -> int:
@@ -115,10 +118,12 @@ def stress(
                 _fire(team, path, _shares(lot, 1, workers))
                 for path, lot in zip(paths, lots[1:], strict=False)
             ]
+        ours, drivers = turns[::2], turns[1::2]
         return Verdict(
-            per_second=_per_second(turns[::2]),
-            driver_per_second=_per_second(turns[1::2]),
-            errors=[error for tally in sum(turns[::2], race) for error in tally.errors],
+            per_second=_per_second(ours),
+            driver_per_second=_per_second(drivers),
+            errors=_errors([race, *ours]),
+            driver_errors=_errors(drivers),
             **_count(lots[0], max_uses, race, using),
         )
     finally:
@@ -295,10 +300,14 @@ def _count(
     }
 
 
+def _errors(turns: Iterable[list[Tally]]) -> list[str]:
+    return [error for tallies in turns for tally in tallies for error in tally.errors]
+
+
 def _per_second(turns: Iterable[list[Tally]]) -> float:
-    tries, seconds = 0, 0.0
+    granted, seconds = 0, 0.0
     for tallies in turns:
-        tries += sum(tally.tries for tally in tallies)
+        granted += sum(tally.granted.total() for tally in tallies)
         ended = max(tally.ended for tally in tallies)
         seconds += ended - min(tally.started for tally in tallies)
-    return tries / seconds
+    return granted / seconds

@@ -85,6 +85,7 @@ def test_each_code_is_redeemed_exactly_as_often_as_it_allows(
     assert verdict.refused == 20 * SURPLUS
     assert verdict.tries == verdict.granted + verdict.refused
     assert (verdict.oversold, verdict.lost, verdict.errors) == (0, 0, [])
+    assert verdict.driver_errors == []
     assert verdict.wrong == 0
     assert verdict.per_second > 0
     assert verdict.driver_per_second > 0
@@ -116,6 +117,18 @@ def test_errors_are_counted_and_kept(seeded_database):
     race, timed = 5 * (1 + SURPLUS), 5 * stressing.TURNS
     assert len(verdict.errors) == race + timed
     assert verdict.wrong == len(verdict.errors) + 5
+    assert verdict.per_second == 0
+    assert verdict.driver_per_second > 0
+
+
+def test_a_driver_that_fails_is_nothing_wrong_but_told(seeded_database, monkeypatch):
+    monkeypatch.setattr(stressing, "DRIVER", f"{__name__}.{fail.__name__}")
+    verdict = stress(workers=2, codes=5, max_uses=1, using=seeded_database)
+    tries = 5 * stressing.TURNS
+    assert verdict.driver_errors == ["RuntimeError: No route to host"] * tries
+    assert verdict.driver_per_second == 0
+    assert (verdict.errors, verdict.wrong) == ([], 0)
+    assert verdict.per_second > 0
 
 
 @pytest.fixture
