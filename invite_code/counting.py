@@ -94,9 +94,10 @@ def numbers(batch: InviteBatch, using: str | None = None) -> Numbers:
 
     Args:
         batch: the batch, saved.
-        using: alias of the database; None leaves it to the router.
+        using: alias of the database; None leaves it to the router, which by default
+            chooses that of `batch`.
     """
-    using = using or router.db_for_read(InviteCode)
+    using = using or router.db_for_read(InviteCode, instance=batch)
     codes = InviteCode.objects.using(using).filter(batch=batch)
     return _numbers([batch], codes)[batch]
 
@@ -125,14 +126,15 @@ def history(
     Args:
         batch: the batch, saved.
         points: at how many moments, 2 or more.
-        using: alias of the database; None leaves it to the router.
+        using: alias of the database; None leaves it to the router, which by default
+            chooses that of `batch`.
 
     Raises:
         ValueError: `points` is below 2.
     """
     if points < 2:
         raise ValueError("A history has 2 points or more.")
-    using = using or router.db_for_read(InviteCode)
+    using = using or router.db_for_read(InviteCode, instance=batch)
     now = timezone.now()
     step = (now - batch.created_at) / (points - 1)
     moments = [*(batch.created_at + step * i for i in range(points - 1)), now]

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.db import router
 from django.db.models import QuerySet
@@ -24,7 +25,7 @@ def revoke(codes: QuerySet[InviteCode], *, using: str | None = None) -> int:
     Raises:
         OperationalError: as ``invite_code.redemption.redeem()`` does.
     """
-    using = using or _database(codes)
+    using = using or database_of(codes)
     return _set(codes.using(using).filter(revoked_at=None), timezone.now(), using)
 
 
@@ -40,7 +41,7 @@ def restore(codes: QuerySet[InviteCode], *, using: str | None = None) -> int:
     Raises:
         OperationalError: as ``invite_code.redemption.redeem()`` does.
     """
-    using = using or _database(codes)
+    using = using or database_of(codes)
     return _set(codes.using(using).filter(revoked_at__isnull=False), None, using)
 
 
@@ -52,7 +53,8 @@ def revoke_batch(batch: InviteBatch, *, using: str | None = None) -> bool:
 
     Args:
         batch: the batch, saved; its ``revoked_at`` is brought up to date.
-        using: alias of the database; None leaves it to the router.
+        using: alias of the database; None leaves it to the router, which by default
+            chooses that of `batch`.
 
     Raises:
         OperationalError: as ``invite_code.redemption.redeem()`` does.
@@ -65,7 +67,8 @@ def restore_batch(batch: InviteBatch, *, using: str | None = None) -> bool:
 
     Args:
         batch: the batch, saved; its ``revoked_at`` is brought up to date.
-        using: alias of the database; None leaves it to the router.
+        using: alias of the database; None leaves it to the router, which by default
+            chooses that of `batch`.
 
     Raises:
         OperationalError: as ``invite_code.redemption.redeem()`` does.
@@ -73,14 +76,20 @@ def restore_batch(batch: InviteBatch, *, using: str | None = None) -> bool:
     return _set_batch(batch, using, None)
 
 
-def _database(codes: QuerySet[InviteCode]) -> str:
-    # Where none was chosen, .db says from which one to read.
-    chosen: str | None = codes._db  # type: ignore[attr-defined]  # not in the stubs
-    return chosen or router.db_for_write(InviteCode)
+def database_of(rows: QuerySet[Any]) -> str:
+    """Return the alias of the database in which rows are changed.
+
+    Args:
+        rows: which ones. Where no database was chosen for them, ``.db`` says from
+            which one to read.
+    """
+    chosen: str | None = rows._db  # type: ignore[attr-defined]  # not in the stubs
+    hints = rows._hints  # type: ignore[attr-defined]  # those of a related manager
+    return chosen or router.db_for_write(rows.model, **hints)
 
 
 def _set_batch(batch: InviteBatch, using: str | None, moment: datetime | None) -> bool:
-    using = using or router.db_for_write(InviteBatch)
+    using = using or router.db_for_write(InviteBatch, instance=batch)
     batches = InviteBatch.objects.using(using).filter(pk=batch.pk)
     changed = _set(batches.filter(revoked_at__isnull=bool(moment)), moment, using)
     batch.refresh_from_db(using=using, fields=["revoked_at"])

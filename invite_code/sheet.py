@@ -54,7 +54,7 @@ def printable(
         link: address of the page to sign up at; ``?code=`` is added to it.
         self_contained: whether the styles are in the page, for a file; for a site they
             are linked, so that its policy may forbid styles in pages.
-        progress: called after each card with the number of cards so far.
+        progress: called before each card with the number of cards, it included.
 
     Raises:
         NotPrintable: there are more than ``MAX_CODES`` codes, `link` is no address, or
@@ -138,9 +138,9 @@ def _parts(
     for done, code in enumerate(shown, 1):
         address = link_with(code, link)
         context = {"code": code, "link": address, "picture": picture(address)}
-        yield card.render(context)
         if progress:
             progress(done)
+        yield card.render(context)
     yield tail
 
 

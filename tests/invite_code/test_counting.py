@@ -182,6 +182,13 @@ def test_the_router_or_the_caller_says_which_database(settings):
     assert numbers_of_all("default")[here].issued == 3
 
 
+@pytest.mark.django_db(databases=["default", "other"])
+def test_a_batch_is_counted_where_it_came_from(twins):
+    here, there = twins
+    assert numbers(here).issued == history(here)[-1].issued == 3
+    assert numbers(there).issued == history(there)[-1].issued == 4
+
+
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="Others know what is few.")
 def test_sqlite_begins_with_the_few_rows_and_not_with_the_codes(statements):
     batch = issue(3)

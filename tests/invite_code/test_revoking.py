@@ -131,6 +131,21 @@ def test_the_router_or_the_caller_says_which_database(settings):
     assert restore_batch(here, using="default")
 
 
+@pytest.mark.django_db(databases=["default", "other"])
+def test_codes_and_batches_are_changed_where_they_came_from(twins):
+    here, there = twins
+    assert revoke(there.codes.filter(uses=0)) == 4
+    assert moments(here.codes) == [None] * 3
+    assert restore(there.codes.all()) == 4
+    assert revoke_batch(there) is True
+    here.refresh_from_db()
+    assert here.revoked_at is None
+    InviteBatch.objects.filter(pk=here.pk).update(revoked_at=PAST)
+    assert restore_batch(there) is True
+    here.refresh_from_db()
+    assert here.revoked_at == PAST
+
+
 @pytest.mark.parametrize("change", [revoke, restore])
 def test_what_loses_against_others_is_begun_anew(seeded_database, monkeypatch, change):
     codes = InviteCode.objects.using(seeded_database)
