@@ -14,6 +14,8 @@ urlpatterns = [
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("invite/", include("invite_code.urls")),
+    path("signals/live/", include("signals_demo.recorder.urls")),
+    path("signals/", include("signals_demo.urls")),
     path("favicon.ico", icon),
     path("admin/", admin.site.urls),
 ]

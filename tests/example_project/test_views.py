@@ -22,6 +22,15 @@ def test_home_runs_no_inline_script_or_style(client):
 
 
 @pytest.mark.django_db
+def test_home_leads_to_the_explorer_and_the_pages_of_the_signals(client):
+    page = client.get("/").content.decode()
+    assert '<a href="/signals/live/">See signals live</a>' in page
+    assert 'href="/signals/"' in page
+    for signal in catalog.signals():
+        assert f'<a href="/signals/{signal.name}/">' in page
+
+
+@pytest.mark.django_db
 def test_home_leads_to_sign_up_and_login(client):
     page = client.get("/").content.decode()
     assert 'href="/invite/signup/"' in page

@@ -66,6 +66,7 @@ class Command(BaseCommand):
             self.stdout.write(NEXT)
             if serve:
                 self.show_sign_up(serve)
+                self.show_explorer(serve)
         if serve:
             call_command("runserver", serve)
 
@@ -125,14 +126,35 @@ class Command(BaseCommand):
         unused = InviteCode.objects.filter(UNUSED).order_by("pk").first()
         if unused is None:
             return
-        host, _, port = address.rpartition(":")
-        page = f"http://{host or '127.0.0.1'}:{port}{reverse('invite_code:signup')}"
+        page = address_of("invite_code:signup", address)
         code = conf.code_format.display(unused.code)
-        self.stdout.write(f"\nSign up at {page}\nwith the code {code}.\n\n")
+        self.stdout.write(f"\nSign up at {page}\nwith the code {code}.")
+
+    def show_explorer(self, address: str) -> None:
+        """Say where to look at signals.
+
+        Args:
+            address: where the server will listen, as ``runserver`` takes it.
+        """
+        page = address_of("signals_recorder:explorer", address)
+        self.stdout.write(f"\nSee signals live at {self.style.SUCCESS(page)}\n\n")
 
     def heading(self, text: str) -> None:
         """Write a heading."""
         self.stdout.write("\n" + self.style.MIGRATE_HEADING(text))
+
+
+def address_of(view: str, address: str) -> str:
+    """Return the address of a page.
+
+    Args:
+        view: name of its URL.
+        address: where the server will listen, as ``runserver`` takes it.
+    """
+    host, _, port = address.rpartition(":")
+    if host in ("", "0", "0.0.0.0", "[::]"):  # All addresses; one of them is ours.
+        host = "127.0.0.1"
+    return f"http://{host}:{port}{reverse(view)}"
 
 
 def codes_issued_by_migrate() -> int:

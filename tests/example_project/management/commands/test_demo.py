@@ -109,6 +109,20 @@ def test_serve_shows_a_code_to_sign_up_with(
     assert response.status_code == 302
 
 
+@pytest.mark.usefixtures("without_signals", "served")
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "1"])
+def test_serve_shows_the_explorer_last(address, capsys):
+    call_command("demo", serve=address)
+    *_, last = capsys.readouterr().out.split("See signals live at ")
+    assert last.strip() == "http://127.0.0.1:1/signals/live/"
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_without_a_server_there_is_no_explorer(capsys):
+    call_command("demo")
+    assert "See signals live" not in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("without_signals")
 @pytest.mark.parametrize(
     "spoilt",
