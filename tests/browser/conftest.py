@@ -57,7 +57,7 @@ def under_policy(route: Any) -> None:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """The errors that the browser wrote to its console."""
+    """What the browser complains of: errors in its console, and uncaught exceptions."""
     return []
 
 
@@ -76,14 +76,15 @@ def page(
     options = {"viewport": SCREEN} | getattr(request, "param", {})
     context = chromium.new_context(base_url=live_server.url, **options)
     context.route("**/*", under_policy)
-    page = context.new_page()
 
     def hear(message: Any) -> None:
         if message.type == "error":
             complaints.append(message.text)
 
-    page.on("console", hear)
-    yield page
+    # Of all its pages, and of exceptions, which are no messages of the console.
+    context.on("console", hear)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield context.new_page()
     context.unroute_all(behavior="ignoreErrors")  # Some may be under way.
     context.close()
     assert not complaints
