@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -246,8 +247,11 @@ class Holder:
         {"user": Holder(), "many": [Holder()], "kind": {Holder(): Holder()}},
         {"stream": iter([CANARY]), "raw": CANARY.encode(), "task": lambda: CANARY},
         {"error": ValueError(CANARY), "user": get_user_model()(username=CANARY)},
+        {"headers": {"X-Api-Key": CANARY}, "inviteCode": CANARY, "sid": CANARY},
+        {"headers": [("Cookie", CANARY), [b"x-auth", CANARY]], "passcode": CANARY},
+        {"path": Path(f"/reset/{LONG}"), f"{'x' * 300}_password": CANARY},
     ],
-    ids=range(8),
+    ids=range(11),
 )
 @pytest.mark.parametrize("method", ["send", "send_robust", "asend", "asend_robust"])
 def test_arguments_leave_no_secret(method, arguments):
