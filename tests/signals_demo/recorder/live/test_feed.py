@@ -327,6 +327,22 @@ def test_the_same_in_another_request_or_receiver_is_another_one(feed, connect):
     assert len({each["key"] for each in found}) == 4
 
 
+def test_only_requests_with_news_are_judged_again(feed, monkeypatch):
+    judged = []
+
+    def judge(recording):
+        judged.append([each.sender for each in recording.entries])
+        return ()
+
+    monkeypatch.setattr(f"{LIVE}.found", judge)
+    feed.look(hold=True)
+    for label in ("one", "two"):
+        with feed.group(label):
+            paid.send(label)
+        feed.collect()
+    assert judged == [["one"], ["two"]]
+
+
 def told_findings(feed):
     return [each for message in feed.ring.since(0)[0] for each in message.findings]
 
