@@ -104,12 +104,13 @@ def cost_of_listening(signal: BuiltinSignal, scenario: Scenario) -> int:
 
     Django asks that of the signals of models, and spares itself work if nobody does.
     """
-    if not isinstance(signal.load(), ModelSignal):
+    itself = signal.load()
+    if not isinstance(itself, ModelSignal):
         return 0
-    connected = [each for each in connections() if each.signal == signal.path]
+    connected = connections([itself])
     with mute(*(each.receiver for each in connected if each.is_alive)):
         alone, _ = recorded(scenario)
-        with listening(signal.load()):
+        with listening(itself):
             heard, _ = recorded(scenario)
     return len([*heard.queries()]) - len([*alone.queries()])
 

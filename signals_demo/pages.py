@@ -124,17 +124,22 @@ def details(signal: BuiltinSignal) -> Data:
     }
 
 
-def receivers() -> dict[str, list[Data]]:
-    """Return the receivers of this process by the dotted names of their signals."""
-    return {each["signal"]: each["receivers"] for each in inventory.as_data()}
+def receivers(*signals: BuiltinSignal) -> dict[str, list[Data]]:
+    """Return the receivers of signals by the dotted names of these.
+
+    Args:
+        signals: entries of the catalog that the installed Django has.
+    """
+    known = [each.load() for each in signals]
+    return {each["signal"]: each["receivers"] for each in inventory.as_data(known)}
 
 
 def references(signal: BuiltinSignal) -> list[Data]:
     """Return name and source of our receivers of a signal, each of them once."""
     found = {
         each.name: each.receiver
-        for each in inventory.connections()
-        if each.signal == signal.path and is_reference(each.name)
+        for each in inventory.connections([signal.load()])
+        if is_reference(each.name)
     }
     return [
         {"name": name, "source": dedent(inspect.getsource(receiver))}

@@ -149,8 +149,8 @@ def not_run(signal: BuiltinSignal, recording: Recording) -> list[Data]:
     }
     names = dict.fromkeys(
         each.name
-        for each in connections()
-        if each.signal == signal.path and each.is_alive and each.name not in reached
+        for each in connections([signal.load()])
+        if each.is_alive and each.name not in reached
     )
     verdicts = [why_not(recording, name) for name in names]
     return [{"receiver": each.receiver, "why": each.text} for each in verdicts]

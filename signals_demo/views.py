@@ -22,7 +22,7 @@ from signals_demo.sending import SendingFailed, send_elsewhere
 @never_cache
 def index(request: HttpRequest) -> HttpResponse:
     """Show all signals, and to developers how many receivers each has."""
-    listeners = pages.receivers() if may_look(request) else None
+    listeners = pages.receivers(*catalog.signals()) if may_look(request) else None
     return answer(request, "catalog", pages.index(listeners))
 
 
@@ -87,7 +87,7 @@ def of_this_process(entry: BuiltinSignal) -> dict[str, Any]:
     return {
         **NOTHING,
         "references": pages.references(entry),
-        "receivers": pages.receivers().get(entry.path, []),
+        "receivers": pages.receivers(entry)[entry.path],
     }
 
 

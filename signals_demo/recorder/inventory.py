@@ -223,7 +223,8 @@ def connections(known: Iterable[Signal] | None = None) -> Iterator[Connection]:
     """Yield all connections of all signals.
 
     Args:
-        known: the signals, where they are known already.
+        known: the signals, where not all are meant, or they are known already: to look
+            for all takes long.
     """
     senders = known_senders()
     for signal in signals() if known is None else known:
@@ -339,13 +340,16 @@ def _innermost(operation: Any) -> tuple[Signal | None, Any, dict[str, Any]]:
     return (signal if isinstance(signal, ModelSignal) else None), arguments[0], options
 
 
-def as_data(*, forgotten: bool = False) -> list[dict[str, Any]]:
+def as_data(
+    known: Iterable[Signal] | None = None, *, forgotten: bool = False
+) -> list[dict[str, Any]]:
     """Return all signals with their receivers, as JSON can hold it.
 
     Signals are sorted by name. Receivers are in the order of their connection, which is
     that of their calls; then come those that wait for their sender.
 
     Args:
+        known: the signals, where not all are meant: to look for all takes long.
         forgotten: whether to add those that died, and that Django has forgotten since.
 
     Returns:
@@ -355,15 +359,16 @@ def as_data(*, forgotten: bool = False) -> list[dict[str, Any]]:
         ``connected_at`` (None if it was connected before the app was loaded).
     """
     calls = origins()
-    known = signals()
-    found: dict[str, list[dict[str, Any]]] = {signal_name(each): [] for each in known}
+    chosen = signals() if known is None else [*known]
+    found: dict[str, list[dict[str, Any]]] = {signal_name(each): [] for each in chosen}
     listed = set()
-    for each in connections(known):
+    for each in connections(chosen):
         listed.add((each.signal, each.fingerprint))
         found.setdefault(each.signal, []).append(receiver_data(each, calls))
     for each in waiting():
-        data = receiver_data(each, {}) | {"waiting": True}
-        found.setdefault(each.signal, []).append(data)
+        if known is None or each.signal in found:
+            data = receiver_data(each, {}) | {"waiting": True}
+            found.setdefault(each.signal, []).append(data)
     for key, call in calls.items() if forgotten else ():
         if call.is_dead and key not in listed and call.signal in found:
             found[call.signal].append(_data_of_dead(call))

@@ -108,15 +108,15 @@ def stranger():
 
 def test_strangers_are_told_but_not_as_references(stranger):
     entry = catalog.get("post_save")
-    assert stranger in [each["name"] for each in pages.receivers()[entry.path]]
+    assert stranger in [each["name"] for each in pages.receivers(entry)[entry.path]]
     assert stranger not in [each["name"] for each in pages.references(entry)]
 
 
 @pytest.mark.usefixtures("stranger")
 def test_the_index_counts_the_living_receivers():
     post_save = catalog.get("post_save")
-    before = pages.living(post_save, pages.receivers())
-    listeners = pages.receivers()
+    before = pages.living(post_save, pages.receivers(post_save))
+    listeners = pages.receivers(post_save)
     listeners[post_save.path][0]["alive"] = False
     assert pages.living(post_save, listeners) == before - 1
     alive = [each for each in inventory.connections() if each.signal == post_save.path]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.apps import apps
-from django.db.models import Model
+from django.db.models import Model, signals
 
 from signals_demo.recorder.inventory import Connection, connections
 from signals_demo.recorder.related import model_of
@@ -28,6 +28,7 @@ _BEFORE: Final = {
     "DELETE": "pre_delete",
 }
 _AFTER: Final = {"pre_save": "post_save", "pre_delete": "post_delete"}
+_OF_WRITES: Final = [getattr(signals, each) for pair in _AFTER.items() for each in pair]
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def silent_writes(recording: Recording) -> list[SilentWrite]:
         for query, verb, table in unannounced(recording)
         if table in models and query.raised is None
     ]
-    # To look for all receivers takes long.
+    # To look for receivers takes a while.
     known = _listening(recording) if writes else []
     return [
         SilentWrite(*write, missed)
@@ -174,7 +175,7 @@ def silent_writes(recording: Recording) -> list[SilentWrite]:
 def _listening(recording: Recording) -> list[Connection]:
     return [
         each
-        for each in connections()
+        for each in connections(_OF_WRITES)
         if each.is_alive and not _of_django(each) and each.name not in recording.muted
     ]
 
@@ -186,7 +187,7 @@ def _of_django(connection: Connection) -> bool:
 def _missed(
     model: type[Model], verb: str, known: list[Connection]
 ) -> Iterator[Connection]:
-    signals = signals_of(verb)
+    of_verb = signals_of(verb)
     for each in known:
-        if each.signal in signals and each.sender_id in (None, id(model)):
+        if each.signal in of_verb and each.sender_id in (None, id(model)):
             yield each

@@ -52,8 +52,7 @@ def as_before():
 
 def made(signal=order_paid):
     """Return the connections of a signal."""
-    name = signal_name(signal)
-    return [each for each in connections() if each.signal == name]
+    return list(connections([signal]))
 
 
 @pytest.mark.parametrize("builtin", catalog.signals(), ids=lambda each: each.name)
@@ -436,6 +435,16 @@ def test_what_waits_for_its_sender_is_listed(receiver):
     assert found["sender"] == "signals_demo.nosuch"
     assert (found["uid"], found["weak"], found["alive"]) == ("x", False, True)
     assert found["async"] is (receiver is listen_later)
+
+
+@pytest.mark.usefixtures("pending")
+def test_some_signals_can_be_listed_alone(connect):
+    connect(listen, order_paid)
+    post_save.connect(listen, sender="signals_demo.NoSuch")
+    (listed,) = inventory.as_data([order_paid])
+    assert listed == data()
+    (listed,) = inventory.as_data([post_save])
+    assert listed == data(post_save)
 
 
 @pytest.mark.usefixtures("pending")
