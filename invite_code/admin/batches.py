@@ -162,7 +162,8 @@ class InviteBatchAdmin(IssuedElsewhere):
     def issuing_view(self, request: HttpRequest, key: UUID) -> HttpResponseBase:
         """Show how far a batch is that is being issued, or that it is there.
 
-        If its worker is silent, the same form may be sent again: one batch it will be.
+        If its worker is silent or has failed, the same form may be sent again: one
+        batch it will be, whatever the queue does meanwhile.
 
         Raises:
             PermissionDenied: the account may not issue codes.
@@ -177,7 +178,7 @@ class InviteBatchAdmin(IssuedElsewhere):
             "invitebatch/issuing.html",
             title,
             state=state,
-            key=key,
+            same=f"?count={state.total}&key={key}",
             done=grouped(state.done),
             total=grouped(state.total),
             count=state.batch and state.batch.codes.count(),
