@@ -164,7 +164,7 @@ def raw_connection(alias: str) -> Any:
     return raw
 
 
-def timed(action: Callable[[], None]) -> float:
+def timed(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
