@@ -183,10 +183,12 @@ class InviteCodeFormMixin(JudgingForm):
         # Outside the transaction: hashing a password takes longer than all the rest.
         user: AbstractBaseUser = super().save(commit=False)  # type: ignore[misc]
         if commit:
-            work = partial(self._save_and_redeem, user, user.pk)
+            new = _keys(user)
+            work = partial(self._save_and_redeem, user, new)
             try:
                 retry(work, using=router.db_for_write(InviteCode))
             except Exception:
+                _make_new(user, new)
                 self._release()
                 raise
         return user
@@ -215,20 +217,33 @@ class InviteCodeFormMixin(JudgingForm):
                 raise
         return None
 
-    def _save_and_redeem(self, user: AbstractBaseUser, pk: Any) -> None:
-        try:
-            user.save()
-            self.save_m2m()  # type: ignore[attr-defined]  # of a ModelForm
-            self.redeem(user)
-        except Exception:
-            user.pk, user._state.adding = pk, True  # What was saved is undone.
-            raise
+    def _save_and_redeem(self, user: AbstractBaseUser, new: dict[str, Any]) -> None:
+        _make_new(user, new)
+        user.save()
+        self.save_m2m()  # type: ignore[attr-defined]  # of a ModelForm
+        self.redeem(user)
 
     def _release(self) -> None:
         # It frees itself anyway, and the error that was first is the one to tell.
         with suppress(DatabaseError):
             if self.hold and self.hold.key == self.key:
                 redemption.release(self.hold)
+
+
+def _keys(user: AbstractBaseUser) -> dict[str, Any]:
+    """Return the primary keys of a user: its own, and those of parents."""
+    fields = [each for each in user._meta.concrete_fields if each.primary_key]
+    return {each.attname: getattr(user, each.attname) for each in fields}
+
+
+def _make_new(user: AbstractBaseUser, keys: dict[str, Any]) -> None:
+    """Have a user saved as for the first time, although a try may have failed.
+
+    What that saved is undone, and the number that it got may be another user's by now.
+    """
+    for name, value in keys.items():
+        setattr(user, name, value)
+    user._state.adding = True
 
 
 class SignupForm(InviteCodeFormMixin, UserCreationForm):  # type: ignore[type-arg]

@@ -10,9 +10,10 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import NON_FIELD_ERRORS
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
 from django.db.models.signals import post_save, pre_save
 from django.db.transaction import atomic
+from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from invite_code import forms as module
@@ -444,6 +445,43 @@ def test_a_lost_transaction_is_tried_again_as_if_for_the_first_time(code, monkey
     assert tries == [(None, True), (None, True)]
     assert User.objects.get() == user
     assert code.redemptions.get().user == user
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_that_failed_leaves_no_number_of_another_user(code, monkeypatch):
+    commit, rivals = connection._commit, []
+
+    def fail_once():
+        if rivals:
+            return commit()
+        connection._rollback()
+        rivals.append(User.objects.create_user("rival"))
+        connection._commit()
+        locked()
+
+    form = SignupForm(data(code))
+    assert form.is_valid()
+    monkeypatch.setattr(connection, "_commit", fail_once)
+    user = form.save()
+    assert user.pk != rivals[0].pk
+    assert [each.username for each in User.objects.order_by("pk")] == [
+        "rival",
+        user.username,
+    ]
+
+
+@isolate_apps("invite_code")
+def test_a_user_in_two_tables_is_made_new_in_both():
+    class Member(User):
+        class Meta:
+            app_label = "invite_code"
+
+    member = Member()
+    new = module._keys(member)
+    member.id = member.user_ptr_id = 1
+    member._state.adding = False
+    module._make_new(member, new)
+    assert (member.id, member.user_ptr_id, member._state.adding) == (None, None, True)
 
 
 def test_a_form_saved_without_being_asked_whether_it_is_valid_is_validated(code):
