@@ -235,7 +235,7 @@ def _redeem(
 ) -> Redemption:
     row = {
         "user_id": None if user is None else user.pk,
-        "user_pk": "" if user is None else str(user.pk),
+        "user_pk": "" if user is None else str(user.pk)[:64],
         "username": "" if user is None else str(user.get_username() or "")[:254],
     }
     field = Redemption._meta.get_field("user")

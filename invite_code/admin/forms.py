@@ -7,7 +7,8 @@ from uuid import uuid4
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
-from django.db import router
+from django.db import connections, router
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from invite_code.admin.base import LONGEST
@@ -27,7 +28,8 @@ def check_window(values: dict[str, Any]) -> None:
     valid_from, expires_at = values.get("valid_from"), values.get("expires_at")
     try:
         for moment in filter(None, (valid_from, expires_at)):
-            moment.astimezone(UTC)
+            if timezone.is_aware(moment):
+                moment.astimezone(UTC)
     except OverflowError:
         raise ValidationError(_("Such a moment cannot be stored.")) from None
     if valid_from and expires_at and valid_from >= expires_at:
@@ -193,10 +195,13 @@ class InviteCodeForm(forms.ModelForm):  # type: ignore[type-arg]  # none at run 
                 too, but Django asks none about a field that is only shown.
         """
         max_uses: int | None = self.cleaned_data["max_uses"]
-        # Looked up and locked, so that nobody uses it before this is saved.
         using = router.db_for_write(InviteCode, instance=self.instance)
         stored = InviteCode.objects.using(using).filter(pk=self.instance.pk)
-        uses = stored.select_for_update().values_list("uses", flat=True)
+        if connections[
+            using
+        ].in_atomic_block:  # As it is, unless the database is chosen.
+            stored = stored.select_for_update()  # Nobody uses it before this is saved.
+        uses = stored.values_list("uses", flat=True)
         if max_uses is not None and any(n > max_uses for n in uses):
             raise ValidationError(_("It was already used more often than that."))
         return max_uses

@@ -155,6 +155,8 @@ def _let_in(request: HttpRequest, sociallogin: Any = None) -> bool:
             raise ImmediateHttpResponse(response) from None
         except Refused:
             return False
+        except OperationalError as error:
+            _tell_if_busy(request, error)
         request.META[BROUGHT] = True
         return True
     if gate.is_open(request):
@@ -228,9 +230,7 @@ def _both_or_neither(
             get_adapter().add_message(request, messages.ERROR, message=str(told))
         _turn_away(request, sociallogin)
     except OperationalError as error:
-        if not is_contention(error):
-            raise
-        raise _try_again(request, str(BUSY)) from error
+        _tell_if_busy(request, error)
 
 
 def _is_taken(row: Any) -> bool:
@@ -241,10 +241,17 @@ def _is_taken(row: Any) -> bool:
         row.validate_unique()
         for constraint in row._meta.constraints:
             if isinstance(constraint, UniqueConstraint):
-                constraint.validate(type(row), row)
+                using = router.db_for_write(type(row), instance=row)
+                constraint.validate(type(row), row, using=using)
     except ValidationError:
         return True
     return False
+
+
+def _tell_if_busy(request: HttpRequest, error: OperationalError) -> NoReturn:
+    if is_contention(error):
+        raise _try_again(request, str(BUSY)) from error
+    raise error
 
 
 def _try_again(request: HttpRequest, told: str) -> ImmediateHttpResponse:

@@ -193,6 +193,15 @@ def test_somebody_without_an_account_is_let_in_each_time_anew():
         redeem(code.code, None)
 
 
+def test_of_a_long_key_the_history_keeps_the_beginning(joe):
+    class Key(int):
+        def __str__(self):
+            return "x" * 65
+
+    joe.pk = Key(joe.pk)
+    assert redeem(InviteCodeFactory().code, joe).user_pk == "x" * 64
+
+
 def test_the_user_of_a_request_is_a_user(joe):
     made = redeem(InviteCodeFactory().code, SimpleLazyObject(lambda: joe))
     assert Redemption.objects.get(user=joe) == made

@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import override
 
@@ -131,6 +132,20 @@ def test_moments_that_no_database_has_are_told(form):
     with override("America/New_York"):
         data = issue_data(**ticks, expires_at_0="9999-12-31", expires_at_1="23:59")
         assert form(data).errors == {"__all__": ["Such a moment cannot be stored."]}
+
+
+def test_moments_without_a_zone_are_stored_as_they_are(settings):
+    settings.USE_TZ = False
+    data = issue_data(expires_at_0="9999-12-31", expires_at_1="23:59")
+    assert not IssueForm(data).errors
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_maximum_is_looked_up_outside_of_a_transaction_too():
+    code = InviteCodeFactory(max_uses=5, uses=3)
+    form = modelform_factory(InviteCode, InviteCodeForm, fields=["max_uses"])
+    assert "max_uses" in form({"max_uses": "2"}, instance=code).errors
+    assert form({"max_uses": "3"}, instance=code).is_valid()
 
 
 def test_an_import_needs_a_file():

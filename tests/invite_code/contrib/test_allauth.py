@@ -14,7 +14,13 @@ from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth import get_user_model
 from django.contrib.messages import get_messages
 from django.core.cache import cache
-from django.db import IntegrityError, OperationalError, connection, connections
+from django.db import (
+    IntegrityError,
+    OperationalError,
+    connection,
+    connections,
+    router,
+)
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.db.models.functions import Lower
 from django.db.models.signals import post_save, pre_save
@@ -498,7 +504,10 @@ def test_a_client_of_the_api_who_is_late_for_a_user_name_may_try_again(client, c
 
 @pytest.mark.usefixtures("racing")
 @pytest.mark.parametrize("kind", ["browser", "app"])
-def test_who_is_to_try_again_may_bring_the_code_again(kind, client, code, monkeypatch):
+@pytest.mark.parametrize("broken", ["admit", "consume"])
+def test_who_is_to_try_again_may_bring_the_code_again(
+    kind, broken, client, code, monkeypatch
+):
     take("ada")
     assert by_api(kind, client, "ada", code).status_code == 503
 
@@ -507,7 +516,7 @@ def test_who_is_to_try_again_may_bring_the_code_again(kind, client, code, monkey
 
     monkeypatch.setattr(allauth, "is_contention", lambda error: True)
     with monkeypatch.context() as patch:
-        patch.setattr(gate, "consume", lose)
+        patch.setattr(gate, broken, lose)
         assert by_api(kind, client, "bob", code).status_code == 503
     assert not Hold.objects.exists()
     assert is_in(by_api(kind, client, "bob", code))
@@ -545,6 +554,19 @@ def test_a_constraint_says_too_whether_somebody_was_quicker(
     with receiving(pre_save, clash, sender=User):
         response = fill_in(client, "ada")
     assert response.status_code == (302 if taken else 500)
+
+
+def test_a_constraint_is_asked_of_the_database_of_the_row(monkeypatch):
+    asked = []
+    constraint = UniqueConstraint("last_name", name="one")
+    monkeypatch.setattr(User._meta, "constraints", [constraint])
+    monkeypatch.setattr(User, "validate_unique", lambda user: None)
+    monkeypatch.setattr(
+        UniqueConstraint, "validate", lambda *args, using, **named: asked.append(using)
+    )
+    monkeypatch.setattr(router, "db_for_write", lambda model, **hints: "elsewhere")
+    assert not allauth._is_taken(User())
+    assert asked == ["elsewhere"]
 
 
 @pytest.mark.django_db(transaction=True)
