@@ -43,6 +43,8 @@ class State:
         total: how many there will be; 0 if that is not known.
         error: why the last try failed; empty if it did not, or that is not known.
         noted_at: when that was said, in seconds since the epoch.
+        terms: what the codes are to allow, as ``issue_task`` takes it; empty if that is
+            not known.
     """
 
     batch: InviteBatch | None = None
@@ -50,6 +52,7 @@ class State:
     total: int = 0
     error: str = ""
     noted_at: float = field(default=0, compare=False)
+    terms: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def is_silent(self) -> bool:
@@ -117,24 +120,33 @@ def issue_task(
     Raises:
         Exception: as ``issue()`` does, for the queue to note, or to try again.
     """
-    notes = Notes(key, using, count)
+    terms: dict[str, Any] = {
+        "label": label,
+        "max_uses": max_uses,
+        "valid_from": valid_from,
+        "expires_at": expires_at,
+        "email": email,
+    }
+    notes = Notes(key, using, count, terms)
     notes.write(0)
     try:
         batch = issue(
-            count,
-            label=label,
-            max_uses=max_uses,
-            valid_from=datetime.fromisoformat(valid_from) if valid_from else None,
-            expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
-            email=email,
-            key=key,
-            using=using,
-            progress=notes.write,
+            count, **with_moments(terms), key=key, using=using, progress=notes.write
         )
     except BaseException as error:
         notes.write(0, in_words(error))
         raise
     return batch.pk
+
+
+def with_moments(terms: dict[str, Any]) -> dict[str, Any]:
+    """Return terms as ``issue()`` takes them.
+
+    Args:
+        terms: as ``issue_task`` takes them; some may be missing.
+    """
+    texts = {n: terms[n] for n in ("valid_from", "expires_at") if terms.get(n)}
+    return terms | {n: datetime.fromisoformat(text) for n, text in texts.items()}
 
 
 def issue_later(
@@ -211,13 +223,21 @@ class Notes:
         key: of the batch.
         using: alias of the database that the batch goes to.
         total: how many codes it will have.
+        terms: what they are to allow, as ``issue_task`` takes it.
     """
 
-    def __init__(self, key: str, using: str, total: int = 0) -> None:
+    def __init__(
+        self,
+        key: str,
+        using: str,
+        total: int = 0,
+        terms: dict[str, Any] | None = None,
+    ) -> None:
         """Have nothing to say yet."""
         self._key = f"invite_code:issuing:{key}"
         self._using = using
         self._total = total
+        self._terms = terms or {}
         self._is_broken = False
 
     def write(self, done: int, error: str = "") -> None:
@@ -234,6 +254,7 @@ class Notes:
             "total": self._total,
             "error": error,
             "noted_at": time.time(),
+            "terms": self._terms,
         }
         # A cache in the database would be part of the transaction: nobody could read
         # from it, and an error in it would end the work.
@@ -270,11 +291,11 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: see the log of the task's worker."
 
 
-def _enqueue(**arguments: Any) -> None:
-    notes = Notes(arguments["key"], arguments["using"], arguments["count"])
+def _enqueue(key: str, count: int, using: str, **terms: Any) -> None:
+    notes = Notes(key, using, count, terms)
     notes.write(0)
     try:
-        issue_task.enqueue(**arguments)
+        issue_task.enqueue(key=key, count=count, using=using, **terms)
     except Exception as error:  # Each queue fails in a way of its own.
         refused = "The task queue did not take it: see the log."
         notes.write(0, refused)

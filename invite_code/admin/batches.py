@@ -127,8 +127,7 @@ class InviteBatchAdmin(IssuedElsewhere):
             PermissionDenied: the account may not.
         """
         self.demand(request, "issue")
-        asked = {n: request.GET[n] for n in ("count", "key") if n in request.GET}
-        form = IssueForm(request.POST or None, initial=asked)
+        form = IssueForm(request.POST or None, initial=asked_before(request))
         if form.is_valid():
             try:
                 self._issue(request, form)
@@ -178,7 +177,7 @@ class InviteBatchAdmin(IssuedElsewhere):
             "invitebatch/issuing.html",
             title,
             state=state,
-            same=f"?count={state.total}&key={key}",
+            same=f"?key={key}",
             done=grouped(state.done),
             total=grouped(state.total),
             count=state.batch and state.batch.codes.count(),
@@ -331,6 +330,20 @@ def chosen(batch: InviteBatch, choice: str) -> QuerySet[InviteCode]:
         return unused(batch, router.db_for_read(InviteCode, instance=batch))
     codes = InviteCode.objects.filter(batch=batch)
     return codes if choice == "all" else codes.filter(hand_out=int(choice))
+
+
+def asked_before(request: HttpRequest) -> dict[str, Any]:
+    """Return what a form begins with that was sent before, by the key of its batch.
+
+    Args:
+        request: has the key in its address, or has none.
+    """
+    try:
+        key = UUID(request.GET["key"])
+    except (KeyError, ValueError):
+        return {}
+    state = tasks.state_of(key.hex)
+    return {**tasks.with_moments(state.terms), "count": state.total or None, "key": key}
 
 
 def changed_by(

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from http import HTTPStatus
 from types import SimpleNamespace
 from uuid import UUID, uuid4
@@ -300,13 +301,27 @@ def test_a_batch_that_failed_is_told_and_can_be_asked_for_again(
     admin_client, worker, django_capture_on_commit_callbacks
 ):
     key = str(uuid4())
-    notes = tasks.Notes(UUID(key).hex, "default", 3)
+    terms = {
+        "label": "Spring",
+        "max_uses": None,
+        "valid_from": None,
+        "expires_at": "2100-01-31T12:00:00+00:00",
+        "email": "ada@example.com",
+    }
+    notes = tasks.Notes(UUID(key).hex, "default", 3, terms)
     notes.write(0, "There is no room.")
     page = admin_client.get(url("invitebatch_issuing", key))
     assert "No code was issued. There is no room." in page.text
     # By its key: the queue may try once more, too.
-    link = f"{url('invitebatch_issue')}?count=3&amp;key={key}"
+    link = f"{url('invitebatch_issue')}?key={key}"
     assert f'href="{link}"' in page.text
+    form = admin_client.get(link).context["form"]
+    expected = terms | {
+        "count": 3,
+        "key": key,
+        "expires_at": datetime(2100, 1, 31, 12, tzinfo=UTC),
+    }
+    assert {name: form[name].value() for name in expected} == expected
     assert "Refresh" not in page.headers
     with django_capture_on_commit_callbacks(execute=True):
         issue(admin_client, count="3", key=key)
@@ -321,10 +336,10 @@ def test_of_a_silent_worker_one_may_ask_again(
     tasks.Notes(UUID(key).hex, "default", 90_000).write(40_000)
     assert "Ask again" not in admin_client.get(page).text
     monkeypatch.setattr(tasks, "SILENCE", -1)
-    link = f"{url('invitebatch_issue')}?count=90000&amp;key={key}"
+    link = f"{url('invitebatch_issue')}?key={key}"
     assert f'href="{link}"' in admin_client.get(page).text
-    form = admin_client.get(link.replace("&amp;", "&")).context["form"]
-    assert (form["count"].value(), form["key"].value()) == ("90000", key)
+    form = admin_client.get(link).context["form"]
+    assert (form["count"].value(), form["key"].value()) == (90_000, key)
     with django_capture_on_commit_callbacks(execute=True):
         issue(admin_client, count="90000", key=key)
     assert len(worker) == 1
@@ -332,6 +347,14 @@ def test_of_a_silent_worker_one_may_ask_again(
     page = admin_client.get(page).text
     assert "0 of 90,000 codes are made" in page
     assert "Ask again" not in page
+
+
+@pytest.mark.parametrize("key", ["no key", "\0", str(UUID(int=1))])
+def test_a_form_that_was_not_sent_before_begins_empty(key, admin_client):
+    page = admin_client.get(url("invitebatch_issue"), {"key": key})
+    form = page.context["form"]
+    assert (form["count"].value(), form["max_uses"].value()) == (None, 1)
+    assert len(form["key"].value()) == 36
 
 
 def test_a_batch_of_which_nothing_is_known_is_told_and_not_waited_for(admin_client):
