@@ -48,7 +48,7 @@ def hand_out(
         ValueError: `n` is below 1.
         ValidationError: `to` or `key` is too long, or holds a NUL.
         TooFewCodes: fewer unused codes are left.
-        OperationalError: as ``invite_code.redemption.redeem()`` does.
+        IntegrityError, OperationalError: as ``invite_code.issuing.issue()`` does.
     """
     if n < 1:
         raise ValueError("At least one code is handed out.")

@@ -76,6 +76,8 @@ def issue(
         ValidationError: `label` or `key` is too long or holds a NUL, or `email` is no
             address.
         CodesExhausted: fewer codes than that are possible, or left.
+        IntegrityError: another batch has got the key since a transaction of the caller
+            began, which does not see it (REPEATABLE READ).
         OperationalError: as ``invite_code.redemption.redeem()`` does.
     """
     batch, values = planned(

@@ -1,8 +1,9 @@
 """What the admin of all models of this app has in common."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -10,7 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, AdminForm
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
-from django.db import DataError, OperationalError
+from django.db import DataError, IntegrityError, OperationalError
 from django.db.models import Model, QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -30,6 +31,9 @@ LIKE_A_KEY = re.compile(r"[0-9]{1,18}")
 
 #: How many of the rows are named that keep another one from being deleted.
 NAMED = 10
+
+#: What staff are told by ``error_of()``: it is no mistake of the program.
+TOLD = (InviteCodeError, ValidationError, IntegrityError, OperationalError)
 
 #: How many rows are deleted at once: Django's page names them all.
 MAX_DELETED = 1000
@@ -98,9 +102,25 @@ class IssuedElsewhere(admin.ModelAdmin):  # type: ignore[type-arg]  # none at ru
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Show a row, or write what was changed."""
+        view = super().changeform_view
+        return self._answer(request, partial(view, request, *args, **kwargs))
+
+    def delete_view(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Ask whether to delete a row, or do so."""
+        view = super().delete_view
+        return self._answer(request, partial(view, request, *args, **kwargs))
+
+    def _answer(
+        self, request: HttpRequest, view: Callable[[], HttpResponse]
+    ) -> HttpResponse:
+        """Return what a view does; the page again if it cannot do what was sent."""
+        if request.method != "POST":
+            return view()
         response: HttpResponse = HttpResponseRedirect(request.get_full_path())
         with self.telling(request):
-            response = super().changeform_view(request, *args, **kwargs)
+            response = view()
         return response
 
     @contextmanager
@@ -115,7 +135,7 @@ class IssuedElsewhere(admin.ModelAdmin):  # type: ignore[type-arg]  # none at ru
         """
         try:
             yield
-        except (InviteCodeError, OperationalError) as error:
+        except TOLD as error:
             self.message_user(request, error_of(error).message, messages.ERROR)
 
     def get_deleted_objects(
@@ -225,9 +245,9 @@ def error_of(error: Exception) -> ValidationError:
     """
     if isinstance(error, ValidationError):
         return ValidationError(error.messages)
-    if isinstance(error, OperationalError):
-        if not is_contention(error):
-            raise error
+    if isinstance(error, OperationalError) and not is_contention(error):
+        raise error
+    if isinstance(error, (IntegrityError, OperationalError)):
         return ValidationError(
             _("Others were quicker, and nothing was done: try again.")
         )

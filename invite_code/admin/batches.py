@@ -1,10 +1,10 @@
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db import OperationalError, router
+from django.db import router, transaction
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import (
@@ -20,13 +20,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from invite_code import chart, counting, revoking, tasks
-from invite_code.admin.base import IssuedElsewhere, error_of
+from invite_code.admin.base import TOLD, IssuedElsewhere, error_of
 from invite_code.admin.exports import exported
 from invite_code.admin.forms import ExportForm, HandOutForm, ImportForm, IssueForm
 from invite_code.conf import conf
 from invite_code.errors import InviteCodeError
 from invite_code.handing_out import hand_out, unused
-from invite_code.importing import import_codes, read_lines
+from invite_code.importing import Report, import_codes, read_lines
 from invite_code.issuing import issue
 from invite_code.models import InviteBatch, InviteCode
 from invite_code.retrying import retry
@@ -134,7 +134,7 @@ class InviteBatchAdmin(IssuedElsewhere):
                 page = "admin:invite_code_invitebatch_issuing"
                 key, site = form.cleaned_data["key"], self.admin_site.name
                 return HttpResponseRedirect(reverse(page, args=[key], current_app=site))
-            except (InviteCodeError, ValidationError, OperationalError) as error:
+            except TOLD as error:
                 form.add_error(None, error_of(error))
         return self.page(request, "form.html", _("Issue invite codes"), form)
 
@@ -149,14 +149,19 @@ class InviteBatchAdmin(IssuedElsewhere):
             tasks.issue_later(count, key=key, **form.terms())
             # There is no batch yet to which the log could lead.
             batch = InviteBatch(label=form.cleaned_data["label"] or key)
-            said = gettext("Codes asked of a worker: %d")
+            said = gettext("Codes asked of a worker: %d") % count
+            self.log_addition(request, batch, said)
         else:
-            made: list[int] = []  # Stays empty if another request has made the batch.
-            batch = issue(count, key=key, **form.terms(), progress=made.append)
-            if not made:
-                return
-            said = gettext("Codes issued: %d")
-        self.log_addition(request, batch, said % count)
+            work = partial(self._issue_now, request, count, key, form.terms())
+            retry(work, using=router.db_for_write(InviteBatch))
+
+    def _issue_now(
+        self, request: HttpRequest, count: int, key: str, terms: dict[str, Any]
+    ) -> None:
+        made: list[int] = []  # Stays empty if another request has made the batch.
+        batch = issue(count, key=key, **terms, progress=made.append)
+        if made:
+            self.log_addition(request, batch, gettext("Codes issued: %d") % count)
 
     def issuing_view(self, request: HttpRequest, key: UUID) -> HttpResponseBase:
         """Show how far a batch is that is being issued, or that it is there.
@@ -198,13 +203,9 @@ class InviteBatchAdmin(IssuedElsewhere):
         report = None
         if form.is_valid():
             try:
-                lines = read_lines(form.cleaned_data["file"])
-                report = import_codes(lines, **form.terms())
-            except (InviteCodeError, ValidationError, OperationalError) as error:
+                report = self._import(request, form)
+            except TOLD as error:
                 form.add_error(None, error_of(error))
-        if report and report.batch:
-            said = gettext("Codes imported: %d") % report.imported
-            self.log_addition(request, report.batch, said)
         return self.page(
             request,
             "invitebatch/import.html",
@@ -213,6 +214,15 @@ class InviteBatchAdmin(IssuedElsewhere):
             report=report,
             **self._allowed(request),
         )
+
+    def _import(self, request: HttpRequest, form: ImportForm) -> Report:
+        with transaction.atomic(using=router.db_for_write(InviteBatch)):
+            lines = read_lines(form.cleaned_data["file"])
+            report = import_codes(lines, **form.terms())
+            if report.batch:
+                said = gettext("Codes imported: %d") % report.imported
+                self.log_addition(request, report.batch, said)
+        return report
 
     def hand_out_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Ask who gets how many codes, and hand them out.
@@ -228,7 +238,7 @@ class InviteBatchAdmin(IssuedElsewhere):
             try:
                 self._hand_out(request, batch, form)
                 return HttpResponseRedirect(request.path)
-            except (InviteCodeError, ValidationError, OperationalError) as error:
+            except TOLD as error:
                 form.add_error(None, error_of(error))
         return self.page(
             request,
@@ -244,13 +254,18 @@ class InviteBatchAdmin(IssuedElsewhere):
     def _hand_out(
         self, request: HttpRequest, batch: InviteBatch, form: HandOutForm
     ) -> None:
-        data = form.cleaned_data
-        key = data["key"].hex
-        line = hand_out(batch, data["count"], to=data["recipient"], key=key)
-        values = {"line": line, "recipient": line.recipient, "count": line.count}
-        said = gettext("%(line)s, to %(recipient)s; codes: %(count)d") % values
-        if line.is_new:
-            self.log_change(request, batch, said)
+        def work() -> tuple[str, bool]:
+            count, to = form.cleaned_data["count"], form.cleaned_data["recipient"]
+            line = hand_out(batch, count, to=to, key=form.cleaned_data["key"].hex)
+            values = {"line": line, "recipient": line.recipient, "count": line.count}
+            said = gettext("%(line)s, to %(recipient)s; codes: %(count)d") % values
+            if line.is_new:
+                self.log_change(request, batch, said)
+            return said, line.is_new
+
+        using = router.db_for_write(InviteBatch, instance=batch)
+        said, is_new = retry(work, using=using)
+        if is_new:
             self.message_user(request, said)
         else:
             before = gettext("This form was sent before: %s") % said
@@ -299,18 +314,41 @@ class InviteBatchAdmin(IssuedElsewhere):
     @admin.action(permissions=["revoke"], description=_("Revoke selected batches"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[InviteBatch]) -> None:
         """Revoke batches; those revoked before keep their moment."""
-        changed = changed_by(revoking.revoke_batch, queryset)
-        for batch in changed:
-            self.log_change(request, batch, gettext("Revoked."))
-        self.message_user(request, gettext("Batches revoked: %d") % len(changed))
+        said = gettext("Revoked.")
+        count = self._change(request, queryset, revoking.revoke_batch, said)
+        self.message_user(request, gettext("Batches revoked: %d") % count)
 
     @admin.action(permissions=["revoke"], description=_("Restore selected batches"))
     def restore(self, request: HttpRequest, queryset: QuerySet[InviteBatch]) -> None:
         """Take back that batches were revoked."""
-        changed = changed_by(revoking.restore_batch, queryset)
-        for batch in changed:
-            self.log_change(request, batch, gettext("Restored."))
-        self.message_user(request, gettext("Batches restored: %d") % len(changed))
+        said = gettext("Restored.")
+        count = self._change(request, queryset, revoking.restore_batch, said)
+        self.message_user(request, gettext("Batches restored: %d") % count)
+
+    def _change(
+        self,
+        request: HttpRequest,
+        batches: QuerySet[InviteBatch],
+        change: Callable[..., bool],
+        said: str,
+    ) -> int:
+        """Revoke or restore batches, all or none, and return how many were not yet.
+
+        Args:
+            request: of who asked for it.
+            batches: which ones.
+            change: ``revoke_batch()`` or ``restore_batch()``.
+            said: what the history says of it.
+        """
+        using = revoking.database_of(batches)
+
+        def work() -> int:
+            changed = [batch for batch in batches if change(batch, using=using)]
+            for batch in changed:
+                self.log_change(request, batch, said)
+            return len(changed)
+
+        return retry(work, using=using)
 
     def _allowed(self, request: HttpRequest) -> dict[str, Any]:
         """Return what an account may do, as templates ask for it."""
@@ -344,19 +382,6 @@ def asked_before(request: HttpRequest) -> dict[str, Any]:
         return {}
     state = tasks.state_of(key.hex)
     return {**tasks.with_moments(state.terms), "count": state.total or None, "key": key}
-
-
-def changed_by(
-    change: Callable[..., bool], batches: QuerySet[InviteBatch]
-) -> list[InviteBatch]:
-    """Revoke or restore some batches, all or none, and return those that were not yet.
-
-    Args:
-        change: ``revoke_batch()`` or ``restore_batch()``.
-        batches: which ones.
-    """
-    using = revoking.database_of(batches)
-    return retry(lambda: [b for b in batches if change(b, using=using)], using=using)
 
 
 def grouped(number: int) -> str:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -250,16 +251,16 @@ class InviteCodeAdmin(IssuedElsewhere):
     @admin.action(permissions=["revoke"], description=_("Revoke selected codes"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[InviteCode]) -> None:
         """Revoke codes; those revoked before keep their moment."""
-        counts = counted(queryset.filter(revoked_at=None))
-        revoking.revoke(queryset)
-        self._note(request, gettext("Codes revoked: %d"), counts)
+        live = queryset.filter(revoked_at=None)
+        said = gettext("Codes revoked: %d")
+        self._change(request, live, revoking.revoke, said)
 
     @admin.action(permissions=["revoke"], description=_("Restore selected codes"))
     def restore(self, request: HttpRequest, queryset: QuerySet[InviteCode]) -> None:
         """Take back that codes were revoked."""
-        counts = counted(queryset.filter(revoked_at__isnull=False))
-        revoking.restore(queryset)
-        self._note(request, gettext("Codes restored: %d"), counts)
+        revoked = queryset.filter(revoked_at__isnull=False)
+        said = gettext("Codes restored: %d")
+        self._change(request, revoked, revoking.restore, said)
 
     @admin.action(
         permissions=["change"], description=_("Change the window of selected codes")
@@ -274,7 +275,9 @@ class InviteCodeAdmin(IssuedElsewhere):
                 said = gettext("Codes that would expire before they are valid: %d")
                 form.add_error(None, said % clashes)
             else:
-                self._set_window(request, queryset, form.changes())
+                set_window = partial(QuerySet.update, **form.changes())
+                said = gettext("Codes with a new window: %d")
+                self._change(request, queryset, set_window, said)
                 return None
         return self.page(
             request,
@@ -286,17 +289,6 @@ class InviteCodeAdmin(IssuedElsewhere):
             select_across=request.POST.get("select_across", "0"),
             count=queryset.count(),
         )
-
-    def _set_window(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[InviteCode],
-        changes: dict[str, Any],
-    ) -> None:
-        counts = counted(queryset)
-        using = revoking.database_of(queryset)
-        retry(partial(queryset.using(using).update, **changes), using=using)
-        self._note(request, gettext("Codes with a new window: %d"), counts)
 
     @admin.action(permissions=["export"], description=_("Export as CSV"))
     def export_csv(
@@ -327,13 +319,25 @@ class InviteCodeAdmin(IssuedElsewhere):
             self.log_change(request, batch, gettext("Codes exported: %d") % count)
         return response
 
-    def _note(
-        self, request: HttpRequest, message: str, counts: dict[InviteBatch, int]
+    def _change(
+        self,
+        request: HttpRequest,
+        codes: QuerySet[InviteCode],
+        change: Callable[[QuerySet[InviteCode]], int],
+        said: str,
     ) -> None:
-        """Log what was done to codes beside their batches, and tell who did it."""
-        for batch, count in counts.items():
-            self.log_change(request, batch, message % count)
-        self.message_user(request, message % sum(counts.values()))
+        """Change codes, log it beside their batches, both or neither, and tell it."""
+        using = revoking.database_of(codes)
+        codes = codes.using(using)
+
+        def work() -> int:
+            counts = counted(codes)
+            change(codes)
+            for batch, count in counts.items():
+                self.log_change(request, batch, said % count)
+            return sum(counts.values())
+
+        self.message_user(request, said % retry(work, using=using))
 
 
 def counted(codes: QuerySet[InviteCode]) -> dict[InviteBatch, int]:

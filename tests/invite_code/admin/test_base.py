@@ -3,6 +3,7 @@ from http import HTTPStatus
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import OperationalError, connection
+from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 
 from invite_code.admin import base
@@ -11,6 +12,7 @@ from invite_code.handing_out import hand_out
 from tests.factories import InviteBatchFactory, InviteCodeFactory, RedemptionFactory
 from tests.invite_code.admin.pages import (
     MODELS,
+    NOW,
     act,
     ask,
     asks_for_a_code,
@@ -262,6 +264,44 @@ def test_rivals_of_a_form_are_told(admin_client, monkeypatch):
     response = admin_client.post(page, form_data(max_uses="3"))
     assert TRY_AGAIN in admin_client.get(response.url).text
     assert response.url == page
+
+
+def protect(code):
+    raise ProtectedError("Redeemed just now.", {code})
+
+
+@pytest.mark.parametrize("fail", [lose, protect])
+def test_rivals_of_a_deletion_are_told(admin_client, monkeypatch, fail):
+    page = url("invitecode_delete", InviteCodeFactory().pk)
+    monkeypatch.setattr("invite_code.models.InviteCode.delete", fail)
+    response = admin_client.post(page, {"post": "yes"})
+    assert TRY_AGAIN in admin_client.get(response.url).text
+    assert response.url == page
+    assert logged() == []
+
+
+@pytest.mark.parametrize("page", ["change", "delete"])
+def test_a_page_that_cannot_be_shown_does_not_lead_to_itself(
+    admin_client, monkeypatch, page
+):
+    page = url(f"invitecode_{page}", InviteCodeFactory().pk)
+    monkeypatch.setattr("invite_code.admin.codes.InviteCodeAdmin.get_object", lose)
+    with pytest.raises(OperationalError):
+        admin_client.get(page)
+
+
+@pytest.mark.parametrize("model", ["invitebatch", "invitecode"])
+@pytest.mark.parametrize(("name", "moment"), [("revoke", None), ("restore", NOW)])
+def test_an_action_that_cannot_be_logged_does_nothing(
+    admin_client, monkeypatch, model, name, moment
+):
+    code = InviteCodeFactory(revoked_at=moment, batch__revoked_at=moment)
+    row = code if model == "invitecode" else code.batch
+    monkeypatch.setattr(base.IssuedElsewhere, "log_change", lose)
+    response = act(admin_client, model, name, row)
+    assert TRY_AGAIN in admin_client.get(response.url).text
+    row.refresh_from_db()
+    assert row.revoked_at == moment
 
 
 def test_another_error_of_the_database_is_no_message(admin_client, monkeypatch):

@@ -9,7 +9,7 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.urls import path
 
 from example_project.urls import urlpatterns
@@ -589,6 +589,27 @@ def test_rivals_of_an_import_are_an_error_of_the_form(
     else:
         with pytest.raises(OperationalError):
             send_file(admin_client, b"hello")
+
+
+@pytest.mark.parametrize("error", [OperationalError("locked"), IntegrityError])
+def test_what_cannot_be_logged_is_not_done(admin_client, monkeypatch, error):
+    def lose(*args, **options):
+        raise error
+
+    monkeypatch.setattr(base.IssuedElsewhere, "log_addition", lose)
+    monkeypatch.setattr(base.IssuedElsewhere, "log_change", lose)
+    monkeypatch.setattr(base, "is_contention", lambda error: True)
+    batch = InviteBatchFactory()
+    InviteCodeFactory.create_batch(2, batch=batch)
+    lines = CodeFormat().generate(1)[0].encode()
+    for page in (
+        issue(admin_client),
+        send_file(admin_client, lines),
+        give(admin_client, batch),
+    ):
+        assert "nothing was done: try again" in page.text
+    assert InviteBatch.objects.get() == batch
+    assert not HandOut.objects.exists()
 
 
 def test_a_batch_is_found_by_its_key(admin_client):
