@@ -119,7 +119,11 @@ def total(numbers: Iterable[Numbers]) -> Numbers:
 
 
 def history(
-    batch: InviteBatch, points: int = 30, using: str | None = None
+    batch: InviteBatch,
+    points: int = 30,
+    using: str | None = None,
+    *,
+    issued: int | None = None,
 ) -> list[Point]:
     """Return the numbers of a batch from its creation to now, at equal distances.
 
@@ -128,6 +132,7 @@ def history(
         points: at how many moments, 2 or more.
         using: alias of the database; None leaves it to the router, which by default
             chooses that of `batch`.
+        issued: how many codes it has, where that was counted before.
 
     Raises:
         ValueError: `points` is below 2.
@@ -142,7 +147,8 @@ def history(
     holds = _of(batch, Hold.objects.using(using).filter(expires_at__gt=now))
     redemptions = _of(batch, Redemption.objects.using(using))
     # What a batch is: codes that were issued together.
-    issued = InviteCode.objects.using(using).filter(batch=batch).count()
+    if issued is None:
+        issued = InviteCode.objects.using(using).filter(batch=batch).count()
     columns = (
         [issued] * points,
         _series(lines, Sum("count"), "created_at", moments),

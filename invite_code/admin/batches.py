@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db import router, transaction
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -51,6 +52,19 @@ SHOWN = 20
 REFRESH = 2
 
 
+class CountingList(ChangeList):
+    """Batches, each with its ``code_count``, which no other page asks for."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Return the batches, and the number of codes beside each."""
+        codes = InviteCode.objects.filter(batch=OuterRef("pk")).order_by()
+        counts = codes.values("batch").annotate(count=Count("pk")).values("count")
+        count = Coalesce(Subquery(counts, output_field=IntegerField()), 0)
+        batches = super().get_queryset(*args, **kwargs)
+        counted: QuerySet[Any] = batches.annotate(code_count=count)
+        return counted
+
+
 @admin.register(InviteBatch)
 class InviteBatchAdmin(IssuedElsewhere):
     """Batches: issued, handed out, exported, watched and shut down."""
@@ -63,13 +77,9 @@ class InviteBatchAdmin(IssuedElsewhere):
     date_hierarchy = "created_at"
     actions = ("revoke", "restore")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[InviteBatch]:
-        """Return the batches, and the number of codes beside each."""
-        codes = InviteCode.objects.filter(batch=OuterRef("pk")).order_by()
-        counts = codes.values("batch").annotate(count=Count("pk")).values("count")
-        count = Coalesce(Subquery(counts, output_field=IntegerField()), 0)
-        batches: QuerySet[InviteBatch] = super().get_queryset(request)
-        return batches.annotate(code_count=count)
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that has a number of codes beside each batch."""
+        return CountingList
 
     @admin.display(description=_("codes"))
     def code_count(self, batch: Any) -> int:
@@ -108,7 +118,8 @@ class InviteBatchAdmin(IssuedElsewhere):
     ) -> HttpResponse:
         """Show a batch with its numbers, and what an account may do about it."""
         batch = context["original"]
-        numbers, history = counting.numbers(batch), counting.history(batch)
+        numbers = counting.numbers(batch)
+        history = counting.history(batch, issued=numbers.issued)
         context |= self._allowed(request) | {
             "numbers": [(NUMBERS[n], grouped(getattr(numbers, n))) for n in NUMBERS],
             "chart": chart.svg(history),

@@ -9,7 +9,8 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
 from example_project.urls import urlpatterns
@@ -55,6 +56,14 @@ def test_a_batch_shows_how_many_codes_it_has(admin_client):
     page = admin_client.get(url("invitebatch_changelist"), {"q": "news"}).text
     assert "Newsletter" in page
     assert '<td class="field-code_count">3</td>' in page
+
+
+def test_the_page_of_a_batch_goes_through_its_codes_once(admin_client):
+    page = url("invitebatch_change", InviteCodeFactory().batch_id)
+    table = connection.ops.quote_name("invite_code_invitecode")
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(page)
+    assert sum(f"FROM {table}" in query["sql"] for query in queries) == 1
 
 
 def test_a_batch_gets_another_label_and_keeps_its_key(admin_client):
