@@ -1,6 +1,6 @@
 """Trees of any depth: a receiver may have sent its own signal without end."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from typing import Final
 
@@ -8,13 +8,15 @@ from signals_demo.recorder.trace import (
     CommitHook,
     Emission,
     Entry,
-    Query,
     ReceiverCall,
+    Root,
 )
 
 #: How many entries may be inside of one another where functions call themselves for
 #: each of them: a fraction of what Python allows.
 MAX_DEPTH: Final = 40
+#: What copies are inside of; what the original is in holds all that is left out.
+_NOWHERE: Final = Root()
 
 
 def everything(entries: Iterable[Entry]) -> Iterator[tuple[Entry, int]]:
@@ -38,25 +40,41 @@ def shallow(entries: Iterable[Entry]) -> list[Entry]:
     return [
         entry
         if all(depth <= MAX_DEPTH for _, depth in everything([entry]))
-        else _copied(entry, MAX_DEPTH)
+        else copied(entry)
         for entry in entries
     ]
 
 
-def _copied(entry: Entry, depth: int) -> Entry:
-    copied = copy(entry)
-    if isinstance(copied, Emission):
-        copied.calls = [_copied_call(each, depth) for each in copied.calls]
-    elif not isinstance(copied, Query):
-        copied.entries = _copied_all(copied.entries, depth)
-    return copied
+def copied(entry: Entry, most: int | None = None, depth: int = MAX_DEPTH) -> Entry:
+    """Return a copy that holds nothing of the original but what is copied.
+
+    Args:
+        entry: with all that is inside of it.
+        most: how many entries stay inside of each receiver and hook; None for all.
+        depth: how many may be inside of one another.
+    """
+    made = copy(entry)
+    made.holders = ()
+    if isinstance(made, Emission):
+        made.parent = _NOWHERE
+        made.calls = [_copied_call(each, most, depth) for each in made.calls]
+    elif isinstance(made, CommitHook):
+        made.root = _NOWHERE
+        made.entries = _copied_all(made.entries, most, depth)
+    return made
 
 
-def _copied_call(call: ReceiverCall, depth: int) -> ReceiverCall:
-    copied = copy(call)
-    copied.entries = _copied_all(call.entries, depth)
-    return copied
+def _copied_call(call: ReceiverCall, most: int | None, depth: int) -> ReceiverCall:
+    made = copy(call)
+    made.holders = ()
+    made.root = _NOWHERE
+    made.entries = _copied_all(call.entries, most, depth)
+    return made
 
 
-def _copied_all(entries: Iterable[Entry], depth: int) -> list[Entry]:
-    return [_copied(each, depth - 1) for each in entries] if depth > 1 else []
+def _copied_all(
+    entries: Sequence[Entry], most: int | None, depth: int
+) -> Sequence[Entry]:
+    if depth == 1:
+        return ()
+    return [copied(each, most, depth - 1) for each in entries[:most]]

@@ -5,10 +5,10 @@ from collections import Counter, OrderedDict
 from typing import Any, Final
 
 from signals_demo.recorder import export
-from signals_demo.recorder.live.depth import everything, shallow
+from signals_demo.recorder.live.depth import copied, everything, shallow
 from signals_demo.recorder.live.groups import Group
 from signals_demo.recorder.live.ring import SENT_SIZE, Sent
-from signals_demo.recorder.trace import Described, Emission, Entry
+from signals_demo.recorder.trace import Described, Emission, Entry, Query
 from signals_demo.recorder.transaction import Transaction
 
 #: How many characters of JSON one entry may take.
@@ -71,16 +71,23 @@ class Encoder(export.Writer):
             group: what it came in, or None.
             dropped: takes the names of what is left out because it is too much.
         """
-        (whole,) = shallow([entry])
-        if whole is not entry:
-            _count_lost(entry, whole, dropped)
-        data = {**self.entry(whole), "within": group.as_data() if group else None}
-        text = _dumps(data)
+        (kept,) = shallow([entry])
+        if kept is entry:
+            kept = copied(entry)  # What it becomes later is not told yet.
+        else:
+            _count_lost(entry, kept, dropped)
+        text = self._text(kept, group)
         for most in (FEW, 0):
             if len(text) <= MAX_TEXT:
                 break
-            text = _dumps(pruned(data, most, dropped))
-        return Sent(entry, group, text, SENT_SIZE + FACTOR * len(text))
+            whole, kept = kept, copied(kept, most)
+            _count_lost(whole, kept, dropped)
+            text = self._text(kept, group)
+        return Sent(kept, group, text, SENT_SIZE + FACTOR * len(text))
+
+    def _text(self, entry: Entry, group: Group | None) -> str:
+        data = {**self.entry(entry), "within": group.as_data() if group else None}
+        return json.dumps(data, allow_nan=False)
 
 
 def exact(value: Described) -> Described:
@@ -98,28 +105,10 @@ def _count_lost(entry: Entry, whole: Entry, dropped: Counter[str]) -> None:
     kept = {each.order for each, _ in everything([whole])}
     for each, _ in everything([entry]):
         if each.order not in kept:
-            dropped[each.signal if isinstance(each, Emission) else "query"] += 1
+            dropped[_name(each)] += 1
 
 
-def _dumps(data: Any) -> str:
-    return json.dumps(data, allow_nan=False)
-
-
-def pruned(node: dict[str, Any], most: int, dropped: Counter[str]) -> dict[str, Any]:
-    """Return an entry, or a receiver, with fewer entries inside.
-
-    Args:
-        node: what the export makes of it; it is changed.
-        most: how many entries stay inside of each receiver and hook.
-        dropped: takes the names of the others.
-    """
-    for each in node.get("receivers", ()):
-        pruned(each, most, dropped)
-    inside = node.get("entries", ())
-    for each in inside[most:]:
-        dropped[each.get("signal") or each["type"]] += 1
-    for each in inside[:most]:
-        pruned(each, most, dropped)
-    if inside:
-        node["entries"] = inside[:most]
-    return node
+def _name(entry: Entry) -> str:
+    if isinstance(entry, Emission):
+        return entry.signal
+    return "query" if isinstance(entry, Query) else "on_commit"

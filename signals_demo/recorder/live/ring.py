@@ -21,7 +21,7 @@ class Sent:
     """One top-level entry as it was sent.
 
     Attributes:
-        entry: itself.
+        entry: a copy of it as it was, and as it is told.
         group: what it came in, or None.
         text: as JSON.
         size: how many bytes it takes in memory, by estimate.

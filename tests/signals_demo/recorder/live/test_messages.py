@@ -1,10 +1,15 @@
+import gc
 import json
+import re
+import weakref
 from collections import Counter
 
 import pytest
+from django.db import connection, transaction
 from django.dispatch import Signal
 
 from signals_demo.recorder import export, record
+from signals_demo.recorder.live.depth import MAX_DEPTH, everything
 from signals_demo.recorder.live.groups import Group
 from signals_demo.recorder.live.messages import (
     FEW,
@@ -124,6 +129,71 @@ def test_too_much_inside_is_left_out_and_counted(connect):
     (call,) = json.loads(sent.text)["receivers"]
     assert len(call["entries"]) == FEW
     assert len(entry.calls[0].entries) == 2_000
+
+
+def numbers(text):
+    return [int(each) for each in re.findall(r'"number": (\d+)', text)]
+
+
+def write_a_novel(sender, **kwargs):
+    for _ in range(2_000 if sender == "author" else 0):
+        paid.send("page", text="lorem ipsum " * 10)
+
+
+def call_itself(sender, **kwargs):
+    if sender:
+        paid.send(sender - 1)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "sender", "count"),
+    [(write_a_novel, "author", 1 + FEW), (call_itself, 200, MAX_DEPTH)],
+)
+def test_only_what_is_told_is_kept(connect, receiver, sender, count):
+    connect(receiver, paid)
+    with record() as recording:
+        paid.send(sender)
+    (whole,) = recording.entries
+    sent = Encoder(0).sent(whole, None, Counter())
+    kept = [each.order for each, _ in everything([sent.entry])]
+    assert sorted(kept) == sorted(numbers(sent.text))
+    assert len(kept) == count
+    watched = [weakref.ref(each) for each, _ in everything([whole])]
+    del recording, whole
+    gc.collect()
+    assert [each for each in watched if each() is not None] == []
+
+
+def test_what_goes_on_is_kept_as_it_was_told(connect):
+    sent = []
+
+    def tell(sender, **kwargs):
+        if sender == "first":
+            paid.send("told")
+            sent.append(Encoder(0).sent(recording.entries[0], None, Counter()))
+            paid.send("later")
+
+    connect(tell, paid)
+    with record() as recording:
+        paid.send("first")
+    assert len([*everything(recording.entries)]) == 3
+    assert len([*everything([sent[0].entry])]) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_kinds_that_are_left_out_are_counted_by_their_names(connect):
+    def work(sender, **kwargs):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if sender:
+            with transaction.atomic():
+                transaction.on_commit(lambda: paid.send(sender - 1))
+
+    connect(work, paid)
+    with connection.cursor(), record() as recording:
+        paid.send(MAX_DEPTH)
+    dropped = encoded(recording.entries[0])[1]
+    assert dropped.keys() == {f"{__name__}.paid", "query", "on_commit"}
 
 
 def test_too_much_wherever_it_is_is_left_out(connect):
