@@ -22,7 +22,7 @@ class DrainedRecording(LiveRecording):
         inbox: the entries that nothing is above.
     """
 
-    __slots__ = ("inbox",)
+    __slots__ = ("_going", "inbox")
 
     def __init__(
         self, max_entries: int, max_bytes: int, hides: Callable[[str], bool]
@@ -36,6 +36,7 @@ class DrainedRecording(LiveRecording):
         """
         super().__init__(max_entries, max_bytes)
         self.inbox = self.entries = Inbox(hides)
+        self._going: list[Entry] = []
 
     def drain(self, patience: int) -> list[tuple[Entry, Group | None]]:
         """Take out what has ended, with what it came in, in order.
@@ -50,15 +51,17 @@ class DrainedRecording(LiveRecording):
                 # One by one, since other threads add to the end of the list.
                 taken.append(entry)
                 del inbox[index]
+        going = [*self._going, *taken]
+        self._going = [each for each in going if not has_ended(each)]
         self._make_room()
         return [(each, inbox.groups.pop(each.order)) for each in reversed(taken)]
 
     def _make_room(self) -> None:
         """Count what is left; other threads may count on meanwhile, and be wrong."""
-        if not self.inbox:
+        if not self.inbox and not self._going:
             self._count = self._bytes = 0
             return
-        count = sum(1 for _ in everything([*self.inbox]))
+        count = sum(1 for _ in everything([*self.inbox, *self._going]))
         self._bytes = self._bytes * count // max(self._count, count)
         self._count = count
 

@@ -87,6 +87,29 @@ def test_what_stays_takes_room(recording, connect):
     thread.join()
 
 
+def test_what_goes_on_takes_room_after_it_was_taken_out_and_until_it_ends(
+    recording, connect
+):
+    taken = []
+
+    def slow(**kwargs):
+        for _ in range(10):
+            for _ in range(9):
+                paid.send("nested")
+            taken.extend(recording.drain(0))
+        paid.send("nested")
+
+    connect(slow, paid, sender="slow")
+    paid.send("slow")
+    ((entry, _),) = taken
+    assert len(entry.calls[0].entries) == recording.max_entries - 1
+    assert recording.take_dropped() == {f"{__name__}.paid": 72}
+    assert senders(recording) == []
+    for _ in range(30):
+        paid.send("quick")
+    assert len(senders(recording)) == recording.max_entries
+
+
 def test_bytes_are_bounded_too():
     recording = DrainedRecording(1_000, 5_000, lambda label: False)
     with hooked(), whole_process(recording):
