@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from functools import wraps
+from itertools import islice
 from typing import Any, Final
 
 from django.conf import settings
@@ -35,6 +36,8 @@ from signals_demo.recorder.masking import url_path
 
 #: How many of the newest entries the page shows without a script.
 NEWEST: Final = 100
+#: How many lines their tree has at most.
+MAX_LINES: Final = 2_000
 #: What an address of the explorer begins with.
 _PARTS: Final = ("stream/", "receivers/", "emission/", "actions/", "export/")
 
@@ -105,7 +108,12 @@ def explorer(request: HttpRequest) -> HttpResponse:
         "process": feed.process,
         "csrf": settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-"),
     }
-    context = {"config": config, "tree": "\n".join(text.tree(newest))}
+    lines = [*islice(text.tree(newest), MAX_LINES + 1)]
+    context = {
+        "config": config,
+        "tree": "\n".join(lines[:MAX_LINES]),
+        "is_cut": len(lines) > MAX_LINES,
+    }
     return _page(request, "explorer", context)
 
 

@@ -318,6 +318,18 @@ def test_without_a_script_it_shows_the_newest_tree(client):
     assert "paid shop" in client.get("/live/").context["tree"]
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_without_a_script_it_shows_so_many_lines_and_says_so(client, monkeypatch, more):
+    monkeypatch.setattr("signals_demo.recorder.views.MAX_LINES", 11 - more)
+    client.get("/live/")
+    for number in range(10):
+        send(str(number))
+    page = client.get("/live/")
+    lines = page.context["tree"].splitlines()
+    assert len(lines) == 11 - more  # The last one counts the others.
+    assert ("There is more" in page.content.decode()) is bool(more)
+
+
 @pytest.mark.parametrize(
     ("query", "accept", "is_json"),
     [

@@ -6,7 +6,7 @@ from django.dispatch import Signal
 
 from signals_demo.recorder import export, record
 from signals_demo.recorder.live.downloads import FORMATS, recording_of
-from signals_demo.recorder.live.messages import Encoder
+from signals_demo.recorder.live.messages import FEW, Encoder
 from tests.signals_demo.recorder.eventful import eventful
 from tests.signals_demo.recorder.live.test_offline import embedded
 
@@ -52,6 +52,23 @@ def test_html_holds_what_the_stream_sent_and_the_details():
 @pytest.mark.parametrize("name", FORMATS)
 def test_of_nothing_there_is_an_empty_file(name):
     assert FORMATS[name].write([], [])
+
+
+def test_all_formats_hold_what_was_streamed(connect):
+    def write_a_novel(sender, **kwargs):
+        for _ in range(2_000 if sender == "author" else 0):
+            paid.send("page", text="lorem ipsum " * 10)
+
+    connect(write_a_novel, paid)
+    with record() as recording:
+        paid.send("author")
+    entries = sent(recording)
+    opened = export.loads(FORMATS["json"].write(entries, []))
+    embedded_too = embedded(FORMATS["html"].write(entries, []))["entries"]
+    events = json.loads(FORMATS["perfetto"].write(entries, []))["traceEvents"]
+    pages = sum(each.sender == "page" for each in opened.emissions())
+    assert pages == json.dumps(embedded_too).count('"page"') == FEW
+    assert sum(each["name"].startswith("paid page") for each in events) == FEW
 
 
 def test_what_is_inside_may_be_deep(connect):
