@@ -22,6 +22,9 @@ VERSIONS: tuple[Version, ...] = ((5, 2), (6, 0), (6, 1))
 #: Where receivers stand that are here to be read.
 REFERENCES = ("signals_demo.signals", "signals_demo.subclasses")
 
+#: What the names of the pages' addresses stand in, unless a project says otherwise.
+NAMESPACE = "signals_demo"
+
 Data = dict[str, Any]
 
 
@@ -38,14 +41,14 @@ def versions(signal: BuiltinSignal, *parts: Dated) -> dict[str, bool]:
     }
 
 
-def overview(signal: BuiltinSignal) -> Data:
+def overview(signal: BuiltinSignal, namespace: str = NAMESPACE) -> Data:
     """Return what the catalog says of a signal in a line or two."""
     return {
         "name": signal.name,
         "path": signal.path,
         "group": gettext(signal.group),
         "when": gettext(signal.when),
-        "url": reverse("signals_demo:signal", args=[signal.name]),
+        "url": reverse(f"{namespace}:signal", args=[signal.name]),
         "documentation": signal.docs,
         "documented": signal.documented,
         "since": label(signal.since),
@@ -55,18 +58,24 @@ def overview(signal: BuiltinSignal) -> Data:
     }
 
 
-def index(listeners: Mapping[str, list[Data]] | None) -> Data:
+def index(
+    listeners: Mapping[str, list[Data]] | None, namespace: str = NAMESPACE
+) -> Data:
     """Return the page of all signals.
 
     Args:
         listeners: the receivers of this process by signal; None to tell nothing of
             this process.
+        namespace: where the pages are.
     """
     groups = [
         {
             "title": gettext(title),
             "signals": [
-                {**overview(signal), "receivers": living(signal, listeners)}
+                {
+                    **overview(signal, namespace),
+                    "receivers": living(signal, listeners),
+                }
                 for signal in members
             ],
         }
@@ -88,13 +97,13 @@ def living(
     return sum(1 for each in listeners.get(signal.path, ()) if each["alive"])
 
 
-def details(signal: BuiltinSignal) -> Data:
+def details(signal: BuiltinSignal, namespace: str = NAMESPACE) -> Data:
     """Return the documentation of one signal."""
     module, _, name = signal.path.rpartition(".")
     known = [each.name for each in catalog.SIGNALS]
     place = known.index(signal.name)
     return {
-        **overview(signal),
+        **overview(signal, namespace),
         "django": label(DJANGO_VERSION),
         "import": f"from {module} import {name}",
         "sender": gettext(signal.sender),
@@ -152,13 +161,13 @@ def is_reference(name: str) -> bool:
     return name.rpartition(".")[0] in REFERENCES
 
 
-def unknown(name: str) -> Data:
+def unknown(name: str, namespace: str = NAMESPACE) -> Data:
     """Return what to say of a signal that there is not, and those named like it."""
     known = [signal.name for signal in catalog.SIGNALS]
     wanted = name.lower().replace("-", "_")
     alike = get_close_matches(wanted, known, n=5, cutoff=0.5)
     near = [
-        {"name": each, "url": reverse("signals_demo:signal", args=[each])}
+        {"name": each, "url": reverse(f"{namespace}:signal", args=[each])}
         for each in dict.fromkeys((*alike, *(each for each in known if wanted in each)))
     ]
     return {"error": gettext("Django has no such signal."), "name": name, "near": near}

@@ -1,10 +1,12 @@
 """The pages of the signals. What they tell of this process, not everybody is told."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -23,7 +25,7 @@ from signals_demo.sending import SendingFailed, send_elsewhere
 def index(request: HttpRequest) -> HttpResponse:
     """Show all signals, and to developers how many receivers each has."""
     listeners = pages.receivers(*catalog.signals()) if may_look(request) else None
-    return answer(request, "catalog", pages.index(listeners))
+    return answer(request, "catalog", pages.index(listeners, namespace_of(request)))
 
 
 @csrf_exempt  # What changes something is not, below.
@@ -35,7 +37,8 @@ def signal(request: HttpRequest, name: str) -> HttpResponseBase:
     try:
         entry = catalog.get(name)
     except KeyError:
-        return answer(request, "unknown", pages.unknown(name), status=404)
+        data = pages.unknown(name, namespace_of(request))
+        return answer(request, "unknown", data, status=404)
     if request.method == "POST":
         return send(request, entry=entry)
     return show(request, entry)
@@ -54,8 +57,9 @@ def show(
         came: ``sent``, what came, or ``problem``, why nothing did.
     """
     here = entry.is_in(DJANGO_VERSION) and may_look(request)
-    data = {**pages.details(entry), **(of_this_process(entry) if here else NOTHING)}
-    return answer(request, "signal", {**data, **came}, status)
+    data = pages.details(entry, namespace_of(request))
+    process = of_this_process(entry) if here else NOTHING
+    return answer(request, "signal", {**data, **process, **came}, status)
 
 
 @guarded
@@ -107,7 +111,33 @@ def answer(
         response = JsonResponse(data, status=status)
     else:
         template = f"signals_demo/{page}.html"
-        context = {"page": data, "may_look": may_look(request)}
+        context = {
+            "page": data,
+            "may_look": may_look(request),
+            "namespace": namespace_of(request),
+            "explorer": explorer_beside(namespace_of(request)),
+        }
         response = render(request, template, context, status=status)
     patch_vary_headers(response, ["Accept"])
     return response
+
+
+def namespace_of(request: HttpRequest) -> str:
+    """Return where the pages are among the names of addresses."""
+    match = request.resolver_match
+    return match.namespace if match else pages.NAMESPACE
+
+
+def explorer_beside(namespace: str) -> dict[str, str]:
+    """Return the addresses of the explorer, or none if it is not mounted.
+
+    Args:
+        namespace: that of the pages; it is looked for beside them first.
+    """
+    beside = f"{namespace.rpartition(':')[0]}:signals_recorder"
+    for each in (beside, "signals_recorder"):
+        with suppress(NoReverseMatch):
+            return {
+                name: reverse(f"{each}:{name}") for name in ("explorer", "receivers")
+            }
+    return {}

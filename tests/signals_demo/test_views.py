@@ -403,6 +403,29 @@ def test_pages_may_be_elsewhere_and_without_the_explorer(developer, settings):
     assert "All receivers of this process" not in page
 
 
+INSIDE = [path("signals/", include("signals_demo.urls", namespace="catalog"))]
+LIVE = [path("live/", include("signals_demo.recorder.urls"))]
+#: Projects that have the pages among tools of their own, and the explorer there or not.
+NESTED = (path("dev/", include(([*INSIDE, *LIVE], "dev"))),)
+APART = (path("dev/", include((INSIDE, "dev"))), *LIVE)
+
+
+@pytest.mark.parametrize(("urls", "live"), [(NESTED, "/dev/live/"), (APART, "/live/")])
+def test_pages_may_be_inside_of_another_namespace(developer, settings, urls, live):
+    settings.ROOT_URLCONF = urls
+    page = page_of(developer.get("/dev/signals/"))
+    assert '<a href="/dev/signals/" aria-current="page">' in page
+    assert '<a href="/dev/signals/post_save/">' in page
+    page = page_of(developer.get("/dev/signals/post_save/"))
+    assert 'action="/dev/signals/post_save/#sent"' in page
+    assert 'rel="prev" href="/dev/signals/pre_save/"' in page
+    assert 'rel="next" href="/dev/signals/' in page
+    assert f'<a href="{live}">Live</a>' in page
+    assert f'<a href="{live}receivers/">' in page
+    data = developer.get("/dev/signals/post_saved/?format=json").json()
+    assert data["near"][0]["url"] == "/dev/signals/post_save/"
+
+
 def test_pages_lead_to_the_explorer(developer):
     page = page_of(developer.get("/signals/post_save/"))
     assert '<a href="/signals/live/">Live</a>' in page
