@@ -58,11 +58,11 @@ def _is_trusted(request: HttpRequest) -> bool:
     if not conf.SIGNALS_RECORDER_STAFF:
         return False
     user = getattr(request, "user", None)  # Not every site has users.
-    return (
-        user is not None
-        and bool(user.is_active and user.is_staff)
-        and bool(user.has_perm(PERMISSION))
-    )
+    # A user of a project's own need not have all that Django's has.
+    if not (getattr(user, "is_active", False) and getattr(user, "is_staff", False)):
+        return False
+    has_perm = getattr(user, "has_perm", None)
+    return has_perm is not None and bool(has_perm(PERMISSION))
 
 
 def guarded(view: View) -> View:

@@ -115,6 +115,24 @@ def test_a_site_may_have_no_users(settings):
     assert not may_look(RequestFactory().get("/", REMOTE_ADDR="203.0.113.5"))
 
 
+class Bare:
+    """A user as the least of models makes it."""
+
+    is_active = True
+
+
+class Staff(Bare):
+    """One that has no permissions."""
+
+    is_staff = True
+
+
+@pytest.mark.parametrize("who", [Bare(), Staff()])
+def test_users_need_not_be_like_those_of_django(settings, who):
+    settings.SIGNALS_RECORDER_STAFF = True
+    assert not may_look(asked(who=who))
+
+
 OURS, FOREIGN = "localhost:8000", "evil.example"
 
 
