@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from tempfile import TemporaryFile
 from threading import Lock
 from typing import Any, cast
 
@@ -77,15 +78,20 @@ def _run_worker(name: str) -> list[Data]:
     # manage.py, or the server, may have put the project on the path.
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        done = subprocess.run(
-            command,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT,
-        )
+        # Not a pipe, which would end with the last of what the project starts.
+        with TemporaryFile("w+", encoding="utf-8", errors="replace") as told:
+            done = subprocess.run(
+                command,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=told,
+                encoding="utf-8",
+                errors="replace",
+                timeout=TIMEOUT,
+            )
+            told.seek(0)
+            stderr = told.read()
     except subprocess.TimeoutExpired as error:
         raise SendingFailed(_("It took too long, and was ended.")) from error
     except OSError as error:  # Embedded in a server, Python may have no name.
@@ -94,7 +100,7 @@ def _run_worker(name: str) -> list[Data]:
         with suppress(ValueError):  # It may have ended before it wrote all.
             return cast(list[Data], json.loads(done.stdout))
     nothing = _("It ended with exit code %(code)s, and did not say why.")
-    said = done.stderr.strip() or nothing % {"code": done.returncode}
+    said = stderr.strip() or nothing % {"code": done.returncode}
     raise SendingFailed(said.splitlines()[-1])
 
 

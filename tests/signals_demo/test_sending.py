@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -168,6 +170,26 @@ def test_what_a_project_and_its_children_write_is_not_the_answer(settings_of):
     settings_of(NOISE)
     first, *_ = send_elsewhere(POST_SAVE)
     assert "signals_demo.signals.sync_profile" in first["tree"]
+
+
+STARTING = """
+import subprocess, sys
+from pathlib import Path
+from example_project.settings import *
+
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+(Path(__file__).parent / "pid").write_text(str(child.pid))
+"""
+
+
+def test_what_a_project_starts_need_not_end(settings_of, monkeypatch, tmp_path):
+    manage("migrate", "-v0")
+    settings_of(STARTING)
+    monkeypatch.setattr(sending, "TIMEOUT", 30)
+    try:
+        assert send_elsewhere(POST_SAVE)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("code", [0, 3])
