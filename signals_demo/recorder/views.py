@@ -32,7 +32,7 @@ from signals_demo.recorder.live import downloads
 from signals_demo.recorder.live.details import details
 from signals_demo.recorder.live.feed import feed
 from signals_demo.recorder.live.streams import TaskStream, ThreadStream
-from signals_demo.recorder.masking import url_path
+from signals_demo.recorder.masking import MASK, url_path
 
 #: How many of the newest entries the page shows without a script.
 NEWEST: Final = 100
@@ -75,10 +75,11 @@ def _addresses(request: HttpRequest) -> list[str]:
     root = _address(request, "explorer")
     inside = root.removeprefix(get_script_prefix().removesuffix("/"))
     # A site may be nothing but the explorer's.
-    pages = [inside] if inside != "/" else [f"/{part}" for part in _PARTS]
-    roots = [root] if root != "/" else []
-    static = f"{settings.STATIC_URL}signals_demo_recorder/"
-    return [url_path(each) for each in [*roots, *pages, static]]
+    parts = [""] if inside != "/" else _PARTS
+    pages = [url_path(base + part) for base in (root, inside) for part in parts]
+    static = url_path(f"{settings.STATIC_URL}signals_demo_recorder/")
+    # One that is masked would be that of other pages, too; each hides itself.
+    return [static, *(each for each in pages if MASK not in each)]
 
 
 def wants_json(request: HttpRequest) -> bool:

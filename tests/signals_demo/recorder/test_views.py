@@ -11,12 +11,13 @@ from django.db import transaction
 from django.dispatch import Signal
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, override_settings
-from django.urls import include, path
+from django.urls import clear_script_prefix, include, path, set_script_prefix
 from jsonschema import Draft202012Validator
 
 from signals_demo.recorder import export
 from signals_demo.recorder.actions import Action
 from signals_demo.recorder.live.feed import feed
+from signals_demo.recorder.views import _addresses
 from tests.signals_demo.recorder.eventful import happen, silent
 from tests.signals_demo.recorder.live.test_offline import embedded
 from tests.signals_demo.recorder.test_access import Granting
@@ -510,10 +511,46 @@ def test_a_site_that_is_nothing_else_is_told_all_the_same(client):
     assert "GET /receivers/" not in labels
 
 
+def test_a_site_may_be_so_under_the_name_of_a_script(rf):
+    with override_settings(ROOT_URLCONF=AtTheRoot), script_prefix("/app/"):
+        hidden = _addresses(rf.get("/app/"))
+    assert "/app/stream/" in hidden
+    assert "/stream/" in hidden
+    assert not any("/app/pay/".startswith(each) for each in hidden)
+
+
+@contextmanager
+def script_prefix(prefix):
+    set_script_prefix(prefix)
+    yield
+    clear_script_prefix()
+
+
 class AtTheRoot:
     urlpatterns = (
         path("pay/", pay),
         path("", include("signals_demo.recorder.urls")),
+    )
+
+
+def test_an_address_that_is_masked_hides_no_other_one(client, monkeypatch):
+    # Nothing is told between the beginning of a request and its view.
+    monkeypatch.setattr("signals_demo.recorder.live.feed.PAUSE", 30)
+    with override_settings(ROOT_URLCONF=Masked):
+        client.get("/debug2024/")
+        client.get("/debug2024/receivers/")
+        client.get("/order2024/")
+        data = client.get("/debug2024/?format=json").json()
+    labels = [each["within"]["label"] for each in data["entries"]]
+    assert {*labels} == {"GET /********/"}
+    assert [each["sender"] for each in data["entries"]].count("shop") == 1
+    assert len({each["within"]["id"] for each in data["entries"]}) == 1
+
+
+class Masked:
+    urlpatterns = (
+        path("order2024/", pay),
+        path("debug2024/", include("signals_demo.recorder.urls")),
     )
 
 
