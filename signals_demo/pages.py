@@ -1,6 +1,5 @@
 """What the pages of the signals show, as data: their JSON twins are just that."""
 
-import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
 from itertools import groupby
@@ -15,6 +14,7 @@ from signals_demo.builtin import BuiltinSignal, Dated, Version
 from signals_demo.compat import DJANGO_VERSION
 from signals_demo.examples import scenarios_of
 from signals_demo.recorder import inventory
+from signals_demo.recorder.live.details import source
 
 #: The versions of Django that the pages compare.
 VERSIONS: tuple[Version, ...] = ((5, 2), (6, 0), (6, 1))
@@ -150,9 +150,11 @@ def references(signal: BuiltinSignal) -> list[Data]:
         for each in inventory.connections([signal.load()])
         if is_reference(each.name)
     }
+    sources = {name: source(receiver)["source"] for name, receiver in found.items()}
     return [
-        {"name": name, "source": dedent(inspect.getsource(receiver))}
-        for name, receiver in found.items()
+        {"name": name, "source": dedent(text)}
+        for name, text in sources.items()
+        if text is not None  # Where only what is compiled is installed, there is none.
     ]
 
 

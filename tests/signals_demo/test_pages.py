@@ -82,6 +82,14 @@ def test_each_signal_has_a_reference_receiver_with_its_source(signal):
         assert ast.get_docstring(function)
 
 
+def test_without_its_source_there_is_no_reference(monkeypatch):
+    def fail(code):
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr(inspect, "getsourcelines", fail)
+    assert pages.references(catalog.get("post_save")) == []
+
+
 def test_references_are_all_receivers_of_the_module():
     told = {
         each["name"] for entry in catalog.signals() for each in pages.references(entry)
