@@ -74,9 +74,11 @@ def send_elsewhere(signal: BuiltinSignal) -> list[Data]:
 
 
 def _run_worker(name: str) -> list[Data]:
-    command = [sys.executable, "-c", START, name, get_language() or ""]
+    # Embedded in a server, Python may have no name.
+    command = [sys.executable or "", "-c", START, name, get_language() or ""]
     # manage.py, or the server, may have put the project on the path.
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    path = [each for each in sys.path if each and isinstance(each, str)]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     try:
         # Not a pipe, which would end with the last of what the project starts.
         with TemporaryFile("w+", encoding="utf-8", errors="replace") as told:
@@ -94,7 +96,7 @@ def _run_worker(name: str) -> list[Data]:
             stderr = told.read()
     except subprocess.TimeoutExpired as error:
         raise SendingFailed(_("It took too long, and was ended.")) from error
-    except OSError as error:  # Embedded in a server, Python may have no name.
+    except OSError as error:
         raise SendingFailed(str(error)) from error
     if not done.returncode:
         with suppress(ValueError):  # It may have ended before it wrote all.

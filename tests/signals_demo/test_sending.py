@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -209,6 +210,26 @@ def test_a_python_that_cannot_be_started_is_why_it_failed(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(SendingFailed, match="/nowhere/python"):
         send_elsewhere(POST_SAVE)
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_so_is_a_python_without_a_name(monkeypatch, name):
+    monkeypatch.setattr(sys, "executable", name)
+    with pytest.raises(SendingFailed):
+        send_elsewhere(POST_SAVE)
+
+
+def test_of_the_path_that_is_passed_on_which_python_itself_reads(monkeypatch):
+    environs = []
+
+    def run(command, env, **options):
+        environs.append(env)
+        return subprocess.CompletedProcess(command, 0, stdout="[]")
+
+    monkeypatch.setattr(sending.subprocess, "run", run)
+    monkeypatch.setattr(sys, "path", ["", "/one", Path("/ignored"), "/two"])
+    send_elsewhere(POST_SAVE)
+    assert environs[0]["PYTHONPATH"] == os.pathsep.join(["/one", "/two"])
 
 
 def test_one_signal_is_sent_at_a_time(monkeypatch):
