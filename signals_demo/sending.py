@@ -7,6 +7,7 @@ with the settings and the databases of this one.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -103,7 +104,8 @@ def _run_worker(name: str) -> list[Data]:
             return cast(list[Data], json.loads(done.stdout))
     nothing = _("It ended with exit code %(code)s, and did not say why.")
     said = stderr.strip() or nothing % {"code": done.returncode}
-    raise SendingFailed(said.splitlines()[-1])
+    # Of an error, lines that go on are indented.
+    raise SendingFailed(re.split(r"\n(?=\S)", said)[-1])
 
 
 def send(signal: BuiltinSignal) -> list[Data]:

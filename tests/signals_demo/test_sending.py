@@ -143,6 +143,13 @@ def test_what_the_other_process_says_last_is_why_it_failed():
         send_elsewhere(POST_SAVE)
 
 
+def test_an_error_of_several_lines_is_told_as_a_whole(settings_of):
+    settings_of(r"raise OSError('connection refused\n\tIs it running?\n\n  Or not?')")
+    told = r"OSError: connection refused\n\tIs it running\?\n\n  Or not\?$"
+    with pytest.raises(SendingFailed, match=f"^{told}"):
+        send_elsewhere(POST_SAVE)
+
+
 NOISE = """
 import atexit, os, subprocess
 from example_project.settings import *
