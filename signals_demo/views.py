@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -20,6 +21,7 @@ from signals_demo.recorder.views import wants_json, without_transaction
 from signals_demo.sending import SendingFailed, send_elsewhere
 
 
+@login_not_required  # What there is to see of the process is guarded.
 @require_safe
 @never_cache
 def index(request: HttpRequest) -> HttpResponse:
@@ -28,6 +30,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return answer(request, "catalog", pages.index(listeners, namespace_of(request)))
 
 
+@login_not_required
 @csrf_exempt  # What changes something is not, below.
 @require_http_methods(["GET", "HEAD", "POST"])
 @without_transaction  # Another process may need the lock that one would hold.

@@ -367,6 +367,17 @@ def test_who_may_not_look_is_not_asked_for_a_token(sent):
     assert browser.post("/signals/post_save/").status_code == 404
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_where_others_take_a_login_they_are_as_elsewhere(client, sent, settings, debug):
+    settings.DEBUG = debug
+    login = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, login]
+    for address in ("/signals/", "/signals/post_save/"):
+        assert client.get(address).status_code == 200
+    response = client.post("/signals/post_save/")
+    assert response.status_code == (200 if debug else 404)
+
+
 # How
 
 
