@@ -166,8 +166,9 @@ class Feed:
         for each in prefixes:
             if each not in self._prefixes:
                 self._prefixes = [each, *self._prefixes[: MAX_PREFIXES - 1]]
-        if self._recording is not None:
-            self._recording.inbox.hide()
+        recording = self._recording  # It may end at any moment.
+        if recording is not None:
+            recording.inbox.hide()
 
     def _hides(self, label: str) -> bool:
         return label.partition(" ")[2].startswith(tuple(self._prefixes))

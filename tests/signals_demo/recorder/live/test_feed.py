@@ -225,6 +225,15 @@ def test_only_so_many_addresses_are_known(feed):
     assert len(feed._prefixes) < 30
 
 
+def test_the_recording_may_end_meanwhile(feed, monkeypatch):
+    feed.look(hold=True)
+    recordings = iter([feed._recording])
+    ending = property(lambda self: next(recordings, None))
+    with monkeypatch.context() as patch:
+        patch.setattr(Feed, "_recording", ending, raising=False)
+        feed.hide()
+
+
 def test_what_an_action_does_is_told_apart(feed):
     with feed.group("Nobody looks"):
         paid.send(None)
