@@ -1,12 +1,16 @@
 """What a project lets its developers do by one click, to see what comes of it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
+from django.core.validators import slug_re
 from django.utils.module_loading import import_string
+from django.utils.text import slugify
 from django.utils.translation import get_language, override
 
 from signals_demo.recorder import capture, export, text
@@ -23,7 +27,7 @@ class Action:
     """Something that makes Django send signals.
 
     Attributes:
-        slug: what it is called in addresses.
+        slug: what it is called in addresses: letters, digits, hyphens and underscores.
         title: what it is called on the page; may be translated lazily.
         description: what it does, in a sentence; may be translated lazily.
         run: does it. What it raises is part of what there is to see.
@@ -33,6 +37,18 @@ class Action:
     title: str
     description: str
     run: Callable[[], object]
+
+    def __post_init__(self) -> None:
+        """Refuse what no address could be made of.
+
+        Raises:
+            ImproperlyConfigured: the slug is none.
+        """
+        if not slug_re.fullmatch(self.slug):
+            raise ImproperlyConfigured(
+                f"{self.slug!r} is no slug: type letters, digits, hyphens and "
+                f"underscores, such as {(slugify(self.slug) or 'sell-book')!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -81,9 +97,15 @@ def actions() -> Sequence[Action]:
 
     Raises:
         ImportError: there is nothing of that name.
+        ImproperlyConfigured: two of them have the same slug.
     """
     name = conf.SIGNALS_RECORDER_ACTIONS
     found: Sequence[Action] = import_string(name) if name else ()
+    for slug, times in Counter(each.slug for each in found).items():
+        if times > 1:
+            raise ImproperlyConfigured(
+                f"{name} has {times} actions with the slug {slug!r}: type another one."
+            )
     return found
 
 

@@ -4,6 +4,7 @@ from threading import Event, Thread
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.dispatch import Signal
 from django.test import override_settings
@@ -48,6 +49,26 @@ def test_a_name_of_nothing_is_an_error():
     with (
         override_settings(SIGNALS_RECORDER_ACTIONS="nowhere.ACTIONS"),
         pytest.raises(ImportError),
+    ):
+        actions()
+
+
+@pytest.mark.parametrize(
+    ("slug", "better"),
+    [("sell.book", "sellbook"), ("Sell a book", "sell-a-book"), ("书", "sell-book")],
+)
+def test_what_is_no_slug_is_refused_with_one_that_is(slug, better):
+    with pytest.raises(ImproperlyConfigured, match=f"{slug}.* such as '{better}'"):
+        action(lambda: None, slug=slug)
+
+
+TWICE = [*ACTIONS, action(lambda: None)]
+
+
+def test_two_of_one_slug_are_refused():
+    with (
+        override_settings(SIGNALS_RECORDER_ACTIONS=f"{__name__}.TWICE"),
+        pytest.raises(ImproperlyConfigured, match=r"TWICE has 2 .* 'pay'"),
     ):
         actions()
 
