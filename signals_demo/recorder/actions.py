@@ -1,5 +1,6 @@
 """What a project lets its developers do by one click, to see what comes of it."""
 
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -128,7 +129,8 @@ def run(action: Action) -> Outcome:
     with _alone(action), language, group, record() as recording:
         try:
             action.run()
-        except (Exception, SystemExit) as error:  # Commands may raise that.
+        # Commands may raise the second, and what an action awaits the third.
+        except (Exception, SystemExit, CancelledError) as error:
             raised = capture.type_name(type(error))
     recording.entries = shallow(recording.entries)
     return Outcome(action, recording, raised)

@@ -99,6 +99,7 @@ def test_its_numbers_are_those_of_the_feed():
         (CommandError("no"), "django.core.management.base.CommandError"),
         (SystemExit(1), "SystemExit"),
         (RecursionError(), "RecursionError"),
+        (asyncio.CancelledError(), "asyncio.exceptions.CancelledError"),
     ],
 )
 def test_what_it_raises_is_told_by_its_class(error, name):
