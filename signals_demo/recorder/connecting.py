@@ -17,7 +17,7 @@ from types import MethodType
 from typing import Any, Final
 
 from django.apps import apps
-from django.db.models.base import ModelBase
+from django.db.models.base import Model, ModelBase
 from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
@@ -29,7 +29,6 @@ from signals_demo.recorder.inventory import (
     made_key,
     signal_name,
 )
-from signals_demo.recorder.naming import class_attribute
 from signals_demo.recorder.patching import Patches
 from signals_demo.recorder.related import model_of
 
@@ -196,9 +195,9 @@ def _is_unready(sender: Any) -> bool:
     """Return whether a model has not been registered; an abstract one never is."""
     if not issubclass(type(sender), ModelBase):
         return False
-    options: Any = class_attribute(sender, "_meta")
-    if options is None:  # It is Model itself.
-        return False
+    options: Any = vars(sender).get("_meta")
+    if options is None:  # It is Model itself, or is connected by __init_subclass__().
+        return sender is not Model
     models = options.apps.all_models.get(options.app_label, {})
     return models.get(options.model_name) is not sender
 

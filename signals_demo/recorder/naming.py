@@ -89,8 +89,9 @@ def fits(value: Any) -> bool:
 def sender(value: Any) -> str | None:
     """Return a name for the sender of a signal: a model's label, or a dotted name."""
     kind = type(value)
-    if kind is ModelBase and value is not Model:
-        options = value._meta
+    options: Any = getattr(value, "_meta", None) if kind is ModelBase else None
+    # A class that is still being made has none, or those of an abstract parent.
+    if options is not None and options.model is value:
         label = f"{options.app_label}.{options.object_name}"
         return label if options.apps is apps else _label_elsewhere(value, label)
     if value is None:

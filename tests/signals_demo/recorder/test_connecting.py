@@ -41,6 +41,12 @@ def listen(sender, **kwargs):
     return "heard"
 
 
+class Ordered(models.Model):
+    class Meta:
+        abstract = True
+        app_label = "signals_demo"
+
+
 class Listener:
     def hear(self, sender, **kwargs):
         return "heard"
@@ -208,6 +214,27 @@ def test_a_lazy_sender_that_never_comes_is_still_found_by_the_check():
         assert "listen' was connected to the 'post_save' signal" in errors[0].msg
     finally:
         apps._pending_operations.pop(("signals_demo", "nosuch"))
+
+
+@pytest.mark.parametrize("base", [models.Model, Ordered])
+@isolate_apps("signals_demo")
+def test_a_model_may_connect_while_it_is_being_made(connect, base):
+    class Connecting:
+        def __init_subclass__(cls, **kwargs):
+            super().__init_subclass__(**kwargs)
+            connect(listen, post_save, sender=cls)
+
+    remembered.clear()  # Apps have been loaded for the test.
+
+    class Order(Connecting, base):
+        class Meta:
+            app_label = "signals_demo"
+
+    assert post_save.has_listeners(Order)
+    (each,) = remembered
+    assert each.sender.startswith(HERE)
+    assert each.sender.endswith(".Order")
+    assert each.sender_unready
 
 
 def test_to_watch_twice_is_as_good_as_once():

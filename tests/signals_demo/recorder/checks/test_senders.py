@@ -212,6 +212,21 @@ def test_W002_a_field_may_wait_for_the_model_that_it_is_put_into(connect, ids):
     assert ids(prepared) == []
 
 
+@isolate_apps()
+def test_W002_so_may_one_that_connects_while_it_is_being_made(connect, ids):
+    class Connecting:
+        def __init_subclass__(cls, **kwargs):
+            super().__init_subclass__(**kwargs)
+            connect(listen, class_prepared, sender=cls)
+
+    class Order(Connecting, models.Model):
+        class Meta:
+            app_label = "shop"
+
+    assert class_prepared.has_listeners(Order)
+    assert ids(prepared) == []
+
+
 @pytest.mark.parametrize("sender", ["signals_demo.Topping", models.Model, Listener])
 def test_W002_others_are_no_senders_of_it(connect, judged, sender):
     connect(listen, class_prepared, sender=sender)
