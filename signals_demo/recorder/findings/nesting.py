@@ -16,8 +16,9 @@ from signals_demo.recorder.findings.kinds import (
 from signals_demo.recorder.trace import Emission, ReceiverCall
 from signals_demo.recorder.translating import gettext as _
 
-#: A row that is known by its key: those without one are all alike.
-_ROW: Final = re.compile(r"\w+\.\w+\((?!.*\bNone\b).+\)")
+#: A row that is known by its key: those without one are all alike, and so are those
+#: with one that is masked, or of which the type alone is kept.
+_ROW: Final = re.compile(r"\w+\.\w+\((?!.*(?:\bNone\b|[<*])).+\)")
 
 
 def nested(seen: Seen) -> Iterator[Finding]:
@@ -43,8 +44,8 @@ def _row(emission: Emission) -> tuple[object, ...] | None:
     # Of many that are folded, the arguments are those of the first.
     if emission.times > 1 or not _ROW.fullmatch(str(instance)):
         return None
-    action = emission.arguments.get("action")
-    return emission.signal, emission.sender, instance, action
+    which = (str(emission.arguments.get(name)) for name in ("action", "using"))
+    return emission.signal, emission.sender, instance, *which
 
 
 def _again(emission: Emission, call: ReceiverCall) -> Finding:

@@ -1,4 +1,7 @@
+from decimal import Decimal
+
 import pytest
+from django.contrib.auth.models import Group
 from django.db.models.signals import (
     m2m_changed,
     post_init,
@@ -133,6 +136,39 @@ def test_other_rows_of_the_same_model_are_no_recursion(shop, connect):
     connect(sequel, pre_save, post_save, sender=shop.Book)
     with record() as recording:
         shop.Book.objects.create()
+    assert found(recording) == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("01HZY3K8Q2V9X7N5M4R6T8W0A1", "01HZY3K8Q2V9X7N5M4R6T8W0B2"),
+        (Decimal(1), Decimal(2)),
+    ],
+    ids=["masked", "described by its type"],
+)
+def test_keys_that_are_not_kept_tell_no_rows_apart(shop, connect, keys):
+    def ask(sender, instance, **kwargs):
+        if instance.pk == keys[0]:
+            asked.send(None, instance=shop.Book(pk=keys[1]))
+
+    connect(ask, asked)
+    with record() as recording:
+        asked.send(None, instance=shop.Book(pk=keys[0]))
+    rows = [each.arguments.get("instance") for each in recording.emissions()]
+    assert len(rows) > len(set(rows) - {None}) == 1
+    assert found(recording) == []
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_a_row_of_another_database_is_another_row(connect):
+    def copy(sender, instance, using, **kwargs):
+        if using == "default":
+            instance.save(using="other", force_insert=True)
+
+    connect(copy, post_save, sender=Group)
+    with record() as recording:
+        Group.objects.create(name="readers")
     assert found(recording) == []
 
 
