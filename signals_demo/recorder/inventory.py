@@ -229,8 +229,8 @@ def connections(known: Iterable[Signal] | None = None) -> Iterator[Connection]:
     senders = known_senders()
     for signal in signals() if known is None else known:
         name = signal_name(signal)
-        for (key, sender_key), reference, *sender_reference, is_async in list(
-            signal.receivers
+        for (key, sender_key), reference, *sender_reference, is_async in _entries(
+            signal
         ):
             is_weak = isinstance(reference, weakref.ReferenceType)
             receiver = reference() if is_weak else reference
@@ -251,9 +251,26 @@ def connections(known: Iterable[Signal] | None = None) -> Iterator[Connection]:
             )
 
 
+def _entries(signal: Signal) -> list[Any]:
+    """Return what a signal keeps of its receivers, but for what is not as Django's is.
+
+    A subclass may keep others, or none at all.
+    """
+    return [
+        each
+        for each in list(getattr(signal, "receivers", ()))
+        if type(each) is tuple
+        and len(each) in (3, 4)
+        and type(each[0]) is tuple
+        and len(each[0]) == 2
+    ]
+
+
 def _held(references: Sequence[Any]) -> str | None:
     """Describe the sender, to which Django keeps a reference from 6.0 on."""
-    return capture.sender(references[0]()) if any(references) else None
+    if references and isinstance(references[0], weakref.ReferenceType):
+        return capture.sender(references[0]())
+    return None
 
 
 def _told(signal: str, mark: int) -> str:

@@ -87,6 +87,25 @@ def test_what_a_server_has_frozen_is_found_too(connect, freeze, monkeypatch):
     assert [each.name for each in made(frozen)] == [f"{HERE}.listen"]
 
 
+class Hasty(Signal):
+    def __init__(self):
+        """Leave out what Django's does."""
+
+
+def test_a_signal_may_have_no_receivers_at_all():
+    assert made(Hasty()) == []
+
+
+def test_what_is_no_entry_of_django_is_left_alone():
+    signal = Signal()
+    signal.connect(listen, sender=Listener)
+    (entry,) = signal.receivers
+    odd = [None, (), (listen, "first"), (1, listen, True), ((1,), listen, True)]
+    signal.receivers += [*odd, (entry[0], listen, 5, True)]
+    assert [each.receiver for each in made(signal)] == [listen, listen]
+    assert [each.name for each in made(signal)] == [f"{HERE}.listen"] * 2
+
+
 def test_a_custom_signal_has_the_name_of_its_attribute():
     assert signal_name(order_paid) == f"{HERE}.order_paid"
     assert any(each is order_paid for each in signals())
