@@ -18,6 +18,7 @@ from django.dispatch import Signal
 
 from signals_demo.recorder import capture
 from signals_demo.recorder.masking import MAX_LENGTH, clean
+from signals_demo.recorder.naming import contents
 from signals_demo.recorder.patching import with_subclasses
 from signals_demo.recorder.trace import Described
 
@@ -85,7 +86,7 @@ def _everywhere() -> dict[int, list[tuple[str, str]]]:
     """Return where all signals are held, looking again only after a change."""
     global _places, _sizes
     modules = list(sys.modules.items())
-    sizes = [(key, len(_attributes(module))) for key, module in modules]
+    sizes = [(key, len(contents(module))) for key, module in modules]
     if sizes != _sizes or not all(map(_are_there, _places, _places.values())):
         _places, _sizes = _search(modules), sizes
     return _places
@@ -93,15 +94,14 @@ def _everywhere() -> dict[int, list[tuple[str, str]]]:
 
 def _are_there(number: int, places: list[tuple[str, str]]) -> bool:
     return all(
-        id(_attributes(sys.modules.get(key)).get(name)) == number
-        for key, name in places
+        id(contents(sys.modules.get(key)).get(name)) == number for key, name in places
     )
 
 
 def _search(modules: list[tuple[str, ModuleType]]) -> dict[int, list[tuple[str, str]]]:
     found: dict[int, list[tuple[str, str]]] = {}
     for key, module in modules:
-        for name, value in list(_attributes(module).items()):
+        for name, value in list(contents(module).items()):
             if issubclass(type(value), Signal):
                 found.setdefault(id(value), []).append((key, name))
     return found
@@ -111,7 +111,7 @@ def _holders(
     signal: Signal, modules: Iterable[ModuleType]
 ) -> Iterator[tuple[ModuleType, str]]:
     for module in modules:
-        for name, value in list(_attributes(module).items()):
+        for name, value in list(contents(module).items()):
             if value is signal:
                 yield module, name
 
@@ -120,14 +120,6 @@ def _is_home(module: ModuleType, name: str) -> bool:
     """Return whether a module defines the name, and does not merely import it."""
     lines = linecache.getlines(getattr(module, "__file__", None) or "")
     return any(re.match(rf"\s*{re.escape(name)}\s*[:=]", line) for line in lines)
-
-
-def _attributes(module: Any) -> dict[str, Any]:
-    try:
-        attributes = vars(module)
-    except TypeError:  # What stands in sys.modules need not be a module.
-        return {}
-    return attributes if type(attributes) is dict else {}
 
 
 def is_builtin(name: str) -> bool:
@@ -172,7 +164,7 @@ def _frozen() -> list[Signal]:
 
     held: list[Any] = [each.of() for each in list(remembered)]
     for (key, name), *_ in list(_everywhere().values()):
-        held.append(_attributes(sys.modules.get(key)).get(name))
+        held.append(contents(sys.modules.get(key)).get(name))
     # Some have gone, or something else has taken their place.
     return [each for each in held if issubclass(type(each), Signal)]
 

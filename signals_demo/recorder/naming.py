@@ -32,6 +32,7 @@ _dict_of: Final = type.__dict__["__dict__"].__get__
 _module_of: Final = type.__dict__["__module__"].__get__
 _qualname_of: Final = type.__dict__["__qualname__"].__get__
 _mro_of: Final = type.__dict__["__mro__"].__get__
+_contents_of: Final = vars(ModuleType)["__dict__"].__get__
 _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 
 
@@ -124,6 +125,15 @@ def attributes(value: object) -> Mapping[str, Any]:
             except (AttributeError, TypeError):  # It is that of another class.
                 return {}
     return {}
+
+
+def contents(module: object) -> Mapping[str, Any]:
+    """Return what a module holds, or what stands in ``sys.modules`` in its place."""
+    try:
+        found: dict[str, Any] = _contents_of(module)
+    except TypeError:  # It need not be a module.
+        return attributes(module)
+    return found
 
 
 def slot(value: object, name: str) -> object:

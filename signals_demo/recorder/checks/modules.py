@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Info, Warning
 from signals_demo.recorder.checks.source import connects
 from signals_demo.recorder.checks.wording import about, at, short
 from signals_demo.recorder.inventory import connections
+from signals_demo.recorder.naming import contents
 
 #: What modules with receivers are called.
 NAMES: Final = ("signals", "receivers", "handlers", "signal_handlers", "listeners")
@@ -67,7 +68,7 @@ def _found(
 def _is_loaded(path: str) -> bool:
     """Return whether a module of that file is there by another name."""
     return any(
-        getattr(module, "__dict__", {}).get("__file__") == path
+        contents(module).get("__file__") == path
         for module in list(sys.modules.values())
     )
 

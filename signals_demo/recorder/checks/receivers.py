@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Error, Info, Warning
 from signals_demo.recorder.checks.robustness import sent_robustly
 from signals_demo.recorder.checks.wording import about, at, listed, short
 from signals_demo.recorder.inventory import Connection, made_key
+from signals_demo.recorder.naming import attributes, contents
 
 #: How many wrappers around a function are looked into.
 MAX_DEPTH: Final = 10
@@ -146,7 +147,7 @@ def decorated_in_vain(connected: Sequence[Connection]) -> Iterator[CheckMessage]
     for name, group in _by_function(connected):
         each = group[0]
         module = sys.modules.get(each.receiver.__module__)
-        outer = getattr(module, "__dict__", {}).get(name)
+        outer = contents(module).get(name)
         if outer is not each.receiver and _wraps(outer, each.receiver):
             signals = listed(short(one.signal) for one in group)
             yield Warning(
@@ -183,7 +184,7 @@ def _wraps(outer: Any, inner: Any) -> bool:
 
 
 def _held(wrapper: Any) -> list[Any]:
-    held = [*getattr(wrapper, "__dict__", {}).values()]
+    held = [*attributes(wrapper).values()]
     if type(wrapper) is FunctionType:
         held += _cells(wrapper)
     elif type(wrapper) is partial:

@@ -8,6 +8,7 @@ from typing import Final
 
 from signals_demo.recorder.dotted import loaded
 from signals_demo.recorder.inventory import is_builtin
+from signals_demo.recorder.naming import contents
 
 #: The only one that Django sends so, when a setting changes back.
 _DJANGOS: Final = "django.core.signals.setting_changed"
@@ -32,7 +33,7 @@ def _sources(signal: str) -> Iterator[tuple[str, str]]:
     home, _, known_as = signal.rpartition(".")
     known = {id(loaded(signal)), id(sys.modules.get(home))} - {id(None)}
     for module in list(sys.modules.values()):
-        attributes = getattr(module, "__dict__", {})
+        attributes = contents(module)
         for name, value in list(attributes.items()):
             if id(value) in known:
                 path = attributes.get("__file__") or ""

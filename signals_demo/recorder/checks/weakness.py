@@ -21,6 +21,7 @@ from signals_demo.recorder.inventory import (
     signals,
 )
 from signals_demo.recorder.masking import clean
+from signals_demo.recorder.naming import contents
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _is_in_its_module(receiver: Any) -> bool:
     if type(receiver) is not FunctionType:
         return False
     module = sys.modules.get(receiver.__module__)
-    return getattr(module, "__dict__", {}).get(receiver.__qualname__) is receiver
+    return contents(module).get(receiver.__qualname__) is receiver
 
 
 def _reference(receiver: Any) -> Callable[[], object]:

@@ -160,11 +160,20 @@ def test_what_stands_in_for_a_module_does_no_harm(monkeypatch):
     class Proxy(ModuleType):
         @property
         def __dict__(self):
-            return ()
+            raise ImportError("no such extra")
 
+    class Holder:
+        __name__ = "holder"
+
+        def __init__(self):
+            self.restocked = Signal()
+
+    holder = Holder()
     monkeypatch.setitem(sys.modules, "odd", Odd())
     monkeypatch.setitem(sys.modules, "proxy", Proxy("proxy"))
+    monkeypatch.setitem(sys.modules, "holder", holder)
     assert "#" in signal_name(Signal())
+    assert signal_name(holder.restocked) == "holder.restocked"
 
 
 def test_a_name_is_forgotten_with_its_signal():

@@ -1,6 +1,9 @@
 import re
+import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from django.apps import apps
@@ -98,3 +101,18 @@ def test_nothing_is_sent(connect):
     connect(hear, post_init, post_save)
     run_checks(tags=["signals"])
     assert heard == []
+
+
+def test_no_code_of_a_module_runs(connect, monkeypatch):
+    class Lazy(ModuleType):
+        @property
+        def __dict__(self):
+            raise ImportError("no such extra")
+
+    lazy = Lazy("lazy")
+    monkeypatch.setitem(sys.modules, lazy.__name__, lazy)
+    monkeypatch.setattr(listen, "__module__", lazy.__name__)
+    connect(listen, order_paid)
+    connect(partial(listen), order_paid, weak=False)
+    found = {each.id for each in check_receivers(None)}
+    assert not {"signals_demo.W001", "signals_demo.W005"} & found

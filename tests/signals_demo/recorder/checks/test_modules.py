@@ -1,5 +1,6 @@
 import importlib
 import sys
+import types
 
 import pytest
 from django.apps import apps
@@ -94,6 +95,17 @@ def test_W006_a_file_that_cannot_be_read_is_left_alone(app, tmp_path):
     path.symlink_to(tmp_path / "nowhere.py")
     importlib.invalidate_caches()
     assert check_imports(None) == []
+
+
+def test_W006_no_code_of_another_module_runs(app, monkeypatch):
+    class Lazy(types.ModuleType):
+        @property
+        def __dict__(self):
+            raise ImportError("no such extra")
+
+    app(signals=CONNECTS)
+    monkeypatch.setitem(sys.modules, "lazy", Lazy("lazy"))
+    assert len(check_imports(None)) == 1
 
 
 def test_W006_apps_can_be_asked_alone(app):

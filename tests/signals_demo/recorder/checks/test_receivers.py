@@ -288,6 +288,21 @@ def test_W005_a_decorator_that_holds_itself_does_no_harm(connect, judged, module
     assert judged(decorated_in_vain) == []
 
 
+def test_W005_no_code_of_what_stands_there_runs(connect, judged, module):
+    class Unbound:
+        def __call__(self, **kwargs):
+            pass
+
+        @property
+        def __dict__(self):
+            raise RuntimeError("outside of a request")
+
+    inner = make()
+    module(inner, Unbound())
+    connect(inner, post_save)
+    assert judged(decorated_in_vain) == []
+
+
 def test_W005_as_django_does_it(judged, module):
     @logged
     @receiver(post_save)
