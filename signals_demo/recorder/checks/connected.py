@@ -1,7 +1,7 @@
 """System checks of all that is connected: the documented mistakes with signals.
 
 Neither this nor the other checks import a module of the project, query, or send a
-signal.
+signal; but the one for ``check --deploy`` imports the URLconf.
 """
 
 import re
