@@ -141,7 +141,8 @@ def hooks(seen: Seen) -> Iterator[Finding]:
         culprit = raised.get(id(transaction))
         if transaction.fate(each.order) == ROLLED_BACK:
             yield _rolled_back(each)
-        elif culprit is not None:
+        # That of a test case is never committed: what it ran says nothing of others.
+        elif culprit is not None and transaction.state == COMMITTED:
             yield _lost(each, culprit)
 
 

@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import Signal
-from django.test import override_settings
+from django.test import TestCase, override_settings
 
 from signals_demo.recorder import record
 from signals_demo.recorder.findings import found
@@ -250,6 +250,18 @@ def test_hooks_after_one_that_raises_are_found(shop):
 def test_a_robust_hook_leaves_the_others_alone(shop):
     with record() as recording, transaction.atomic():
         transaction.on_commit(fail, robust=True)
+        transaction.on_commit(send_mail)
+    assert told(recording) == []
+
+
+@pytest.mark.django_db(transaction=False)
+def test_hooks_of_a_test_case_are_not_lost_but_wait(shop):
+    with record() as recording:
+        with (
+            pytest.raises(ValueError, match="no"),
+            TestCase.captureOnCommitCallbacks(execute=True),
+        ):
+            transaction.on_commit(fail)
         transaction.on_commit(send_mail)
     assert told(recording) == []
 
