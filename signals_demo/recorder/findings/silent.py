@@ -132,7 +132,8 @@ def tables_of(label: str | None) -> list[str]:
 
 def _tables_pointing_to(label: str | None) -> list[str]:
     model = model_of(label)
-    related: Any = model._meta.related_objects if model is not None else ()
+    fields: Any = model._meta.get_fields(include_hidden=True) if model else ()
+    related = [each for each in fields if each.auto_created and not each.concrete]
     return [*{each.related_model._meta.db_table for each in related}]
 
 

@@ -89,11 +89,15 @@ def test_cascades_and_set_null_are_no_silent_writes(shop):
     author, shelf = shop.Author.objects.create(), shop.Shelf.objects.create()
     book = shop.Book.objects.create(author=author, shelf=shelf)
     book.genres.add(shop.Genre.objects.create())
-    shop.Loan.objects.create(book=book, reader=shop.Reader.objects.create())
+    reader = shop.Reader.objects.create(likes=book.genres.get())
+    shop.Loan.objects.create(book=book, reader=reader)
     with record() as recording:
         shelf.delete()
         author.delete()
+        reader.likes.delete()
     assert not shop.Loan.objects.exists()
+    reader.refresh_from_db()
+    assert reader.likes is None
     assert found(recording) == []
 
 

@@ -34,6 +34,7 @@ class Novel(Book):
 
 class Reader(models.Model):
     name = models.CharField(max_length=50)
+    likes = models.ForeignKey(Genre, models.SET_NULL, null=True, related_name="+")
 
 
 class Loan(models.Model):
