@@ -1,6 +1,7 @@
 """Writes that no signal came of: ``bulk_create()``, ``update()``, SQL."""
 
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ _BEFORE: Final = {
 }
 _AFTER: Final = {"pre_save": "post_save", "pre_delete": "post_delete"}
 _OF_WRITES: Final = [getattr(signals, each) for pair in _AFTER.items() for each in pair]
+_MIGRATE: Final = (
+    "django.db.models.signals.pre_migrate",
+    "django.db.models.signals.post_migrate",
+)
 
 
 @dataclass(frozen=True)
@@ -164,13 +169,30 @@ def silent_writes(recording: Recording) -> list[SilentWrite]:
         for query, verb, table in unannounced(recording)
         if table in models and query.raised is None
     ]
-    # To look for receivers takes a while.
-    known = _listening(recording) if writes else []
+    if not writes:  # To look for receivers takes a while.
+        return []
+    known = _listening(recording)
+    of_any = [each for each in known if each.sender_id is None]
+    stages = [each for each in recording.emissions() if each.signal in _MIGRATE]
     return [
-        SilentWrite(*write, missed)
-        for write in writes
-        if (missed := tuple(_missed(write[2], write[1], known)))
+        SilentWrite(query, verb, model, missed)
+        for query, verb, model in writes
+        if (
+            missed := tuple(
+                _missed(model, verb, of_any if _migrates(query, stages) else known)
+            )
+        )
     ]
+
+
+def _migrates(query: Query, stages: Sequence[Emission]) -> bool:
+    """Return whether a migration runs, the models of which are other senders."""
+    before = bisect(stages, query.order, key=_order)
+    return before > 0 and stages[before - 1].signal == _MIGRATE[0]
+
+
+def _order(emission: Emission) -> int:
+    return emission.order
 
 
 def _listening(recording: Recording) -> list[Connection]:

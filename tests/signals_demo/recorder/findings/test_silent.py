@@ -3,7 +3,12 @@ import json
 import pytest
 from django.apps import apps
 from django.core.management import call_command
+from django.core.management.sql import (
+    emit_post_migrate_signal,
+    emit_pre_migrate_signal,
+)
 from django.db import IntegrityError, connection, transaction
+from django.db.migrations.state import ProjectState
 from django.db.models.signals import (
     m2m_changed,
     post_delete,
@@ -151,6 +156,28 @@ def test_what_django_writes_after_migrations_is_no_silent_write(shop):
     assert Permission.objects.filter(content_type__app_label="shop").exists()
     assert "INSERT" in " ".join(query.sql for query in recording.queries())
     assert not [each for each in found(recording) if "invite_code" not in each]
+
+
+def test_receivers_of_a_model_do_not_wait_for_that_of_a_migration(shop, connect):
+    connect(listen, post_save, sender=shop.Book)
+    book = ProjectState.from_apps(apps).apps.get_model("shop", "Book")
+    with record() as recording:
+        emit_pre_migrate_signal(0, False, "default")
+        bulk_create(book)
+        emit_post_migrate_signal(0, False, "default")
+    assert found(recording) == []
+    with record() as recording:
+        bulk_create(shop.Book)
+        emit_pre_migrate_signal(0, False, "default")
+        emit_post_migrate_signal(0, False, "default")
+        bulk_create(shop.Book)
+    assert len(found(recording)) == 2
+    connect(refuse, post_save)
+    with record() as recording:
+        emit_pre_migrate_signal(0, False, "default")
+        bulk_create(book)
+    (only,) = found(recording)
+    assert only.endswith(f": {HERE}.refuse did not run.")
 
 
 def bulk_create(model):
