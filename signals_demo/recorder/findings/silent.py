@@ -143,8 +143,11 @@ def _tables_pointing_to(label: str | None) -> list[str]:
 
 
 def models_by_table() -> dict[str, type[Model]]:
-    """Return the model of each table, but for those that Django made for relations."""
-    models = apps.get_models()
+    """Return the model of each table, but for those that Django made for relations.
+
+    Where models share a table, it is that of the one for which Django made it.
+    """
+    models = sorted(apps.get_models(), key=lambda model: model._meta.managed)
     return {each._meta.db_table: each for each in models if not each._meta.proxy}
 
 

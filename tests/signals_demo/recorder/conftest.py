@@ -19,7 +19,9 @@ def shop(django_db_setup, django_db_blocker):
         modify_settings(INSTALLED_APPS={"append": SHOP}),
     ):
         models = list(apps.get_app_config("shop").get_models())
-        tables = [model for model in models if not model._meta.proxy]
+        tables = [
+            model for model in models if model._meta.managed and not model._meta.proxy
+        ]
         with django_db_blocker.unblock(), connection.schema_editor() as editor:
             for model in tables:
                 editor.create_model(model)

@@ -18,7 +18,12 @@ from django.db.models.signals import (
 )
 
 from signals_demo.recorder import record
-from signals_demo.recorder.findings.silent import silent_writes, tables_of, write_of
+from signals_demo.recorder.findings.silent import (
+    models_by_table,
+    silent_writes,
+    tables_of,
+    write_of,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shop")]
 
@@ -64,6 +69,11 @@ def test_a_write_has_a_verb_and_a_table(sql, verb, table):
 @pytest.mark.parametrize("sql", ["SELECT 1", "SAVEPOINT x", "PRAGMA foreign_keys", ""])
 def test_other_statements_write_nothing(sql):
     assert write_of(sql) is None
+
+
+def test_of_two_models_on_a_table_that_which_django_made_it_for_counts(shop):
+    assert shop.BookRow._meta.db_table == "shop_book"
+    assert models_by_table()["shop_book"] is shop.Book
 
 
 def test_tables_are_those_of_parents_too(shop):

@@ -28,6 +28,14 @@ class PaperBook(Book):
         proxy = True
 
 
+class BookRow(models.Model):
+    title = models.CharField(max_length=50)
+
+    class Meta:
+        managed = False
+        db_table = "shop_book"
+
+
 class Novel(Book):
     plot = models.CharField(max_length=50)
 
