@@ -7,10 +7,13 @@ from signals_demo.recorder.related import model_of
 from signals_demo.recorder.trace import Emission, Query
 
 _NAME: Final = r"(?:[\"`]?\w+[\"`]?\.)?[\"`]?(\w+)[\"`]?"
+#: What else a row must be like, as a condition that guards a change of it says.
+_GUARDS: Final = r"(?: AND [\"`]?\1[\"`]?\.(?:(?!\b(?:AND|OR|SELECT)\b).)*?)*"
 #: A statement about one table, and one key; parameters are not known.
 _ONE_ROW: Final = re.compile(
     rf"^(?:SELECT .*? FROM|UPDATE|DELETE FROM) {_NAME} .*?"
-    rf"\bWHERE \(?{_NAME} (?:= %s|IN \(%s\))\)?(?: (?:ORDER|LIMIT|FOR) .*)?$",
+    rf"\bWHERE \(?{_NAME} (?:= %s|IN \(%s\)){_GUARDS}\)?"
+    r"(?: (?:ORDER|LIMIT|FOR) .*)?$",
     re.DOTALL,
 )
 

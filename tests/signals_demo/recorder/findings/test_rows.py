@@ -1,4 +1,5 @@
 import pytest
+from django.db import models
 from django.db.models.signals import m2m_changed, post_save
 
 from signals_demo.recorder import record
@@ -32,6 +33,18 @@ def test_one_row_by_its_key_is_the_own_one(shop):
     assert judged(act, book) == [True] * 6
 
 
+def test_so_it_is_with_a_guard(shop):
+    book = shop.Book.objects.create(title="Emma")
+
+    def act():
+        shop.Book.objects.filter(pk=book.pk, title="Emma").update(title="A")
+        rows = shop.Book.objects.filter(pk=book.pk, title="A", shelf=None)
+        rows.filter(title__in=["A"]).update(title="B")
+        rows.order_by("pk").first()
+
+    assert judged(act, book) == [True] * 3
+
+
 def test_rows_of_parents_are_the_own_ones_too(shop):
     novel = shop.Novel.objects.create(title="Emma")
 
@@ -49,13 +62,16 @@ def test_other_rows_are_not(shop):
         shop.Book.objects.update(title="A")
         shop.Book.objects.filter(title="A").update(title="B")
         shop.Book.objects.filter(pk__in=[1, 2]).update(title="B")
-        shop.Book.objects.filter(pk=book.pk, title="C").update(title="B")
+        rows = shop.Book.objects.filter(pk=book.pk)
+        rows.filter(models.Q(title="A") | models.Q(title="B")).update(title="B")
+        (rows | shop.Book.objects.filter(title="A")).update(title="B")
+        rows.filter(pk__in=shop.Book.objects.values("pk")).update(title="B")
         shop.Shelf.objects.filter(pk=book.pk).update(name="B")
         list(shop.Shelf.objects.filter(pk=book.pk))
         list(shop.Book.objects.filter(pk=book.pk, shelf__name="A"))
         shop.Shelf.objects.bulk_create([shop.Shelf()])
 
-    assert judged(act, book) == [False] * 8
+    assert judged(act, book) == [False] * 10
 
 
 def test_a_signal_without_an_instance_has_no_row(shop):
