@@ -46,7 +46,12 @@ def early_tasks(seen: Seen) -> Iterator[Finding]:
     for entry, above in seen:
         if not _is_task(entry) or not _was_open(entry, savepoints):
             continue
-        pairs = [pair for pair in around(above) if pair[0].signal.startswith(OF_MODELS)]
+        pairs = [
+            pair
+            for pair in around(above)
+            if pair[0].signal.startswith(OF_MODELS)
+            and _is_of_database(pair[0], entry, savepoints)
+        ]
         if pairs:
             message = _(
                 "%(receiver)s enqueued a task in %(signal)s of %(sender)s, inside of a "
@@ -62,6 +67,18 @@ def _is_task(entry: Entry) -> TypeGuard[Emission]:
         return False
     backend = str(entry.sender).rpartition(".")[2]
     return not any(word in backend for word in _WITHIN)
+
+
+def _is_of_database(
+    emission: Emission, task: Emission, savepoints: _Savepoints
+) -> bool:
+    """Return whether a task was enqueued inside of a transaction of the rows.
+
+    A task has no database: what was open may be a transaction of another one.
+    """
+    using = emission.arguments.get("using")
+    alias = getattr(task.transaction, "alias", None)
+    return using in (None, alias) or _was_open(emission, savepoints)
 
 
 def _was_open(emission: Emission, savepoints: _Savepoints) -> bool:

@@ -87,6 +87,28 @@ def test_a_task_before_the_commit_is_found(shop, connect):
     assert finding.number == task.order
 
 
+def test_a_transaction_of_another_database_is_none_of_these_rows(shop, connect):
+    connect(enqueue, post_save, sender=shop.Book)
+    with record() as recording, transaction.atomic("other"):
+        shop.Book.objects.create()
+    assert told(recording) == []
+    with record() as recording, transaction.atomic("other"), transaction.atomic():
+        shop.Book.objects.create()
+    assert told(recording) == [EARLY]
+
+
+def test_a_receiver_may_begin_the_transaction(shop, connect):
+    def enqueue_and_write(sender, **kwargs):
+        with transaction.atomic():
+            shop.Shelf.objects.create()
+            double.enqueue(2)
+
+    connect(enqueue_and_write, post_save, sender=shop.Book)
+    with record() as recording:
+        shop.Book.objects.create()
+    assert [each.kind for each in found(recording)] == ["early-task"]
+
+
 def test_django_deletes_in_a_transaction(shop, connect):
     connect(enqueue, post_delete, sender=shop.Book)
     book = shop.Book.objects.create()
