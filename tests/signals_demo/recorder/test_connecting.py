@@ -136,6 +136,21 @@ def test_the_oldest_are_forgotten(monkeypatch):
     assert len(remembered) == 2
 
 
+def test_what_was_disconnected_is_forgotten_first(monkeypatch, connect):
+    monkeypatch.setattr(connecting, "MAX_REMEMBERED", 2)
+    connect(listen, order_paid)
+    for uid in "abc":
+        order_paid.connect(listen, Listener, dispatch_uid=uid)
+        order_paid.disconnect(sender=Listener, dispatch_uid=uid)
+    assert [each.sender for each in remembered] == [None, f"{HERE}.Listener"]
+    for uid in "de":
+        connect(listen, order_paid, dispatch_uid=uid)
+    # Where none was, it is the oldest.
+    assert [each.key for each in remembered] == [
+        connecting._key(listen, None, uid) for uid in "de"
+    ]
+
+
 def test_results_are_those_of_django(signal):
     assert signal.connect(listen) is None
     assert signal.connect(listen, None, True, "x") is None
