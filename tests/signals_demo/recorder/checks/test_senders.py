@@ -91,6 +91,13 @@ def test_E002_a_configuration_of_other_settings_is_fine(connect, ids):
     assert ids(migrated) == []
 
 
+def test_E002_nor_is_anything_said_of_what_nobody_remembers(connect, ids):
+    connect(listen, post_migrate, sender=object())  # Django cannot refer to it.
+    assert ids(migrated) == [("signals_demo.E002", LISTEN)]
+    connecting.remembered.clear()
+    assert ids(migrated) == []
+
+
 def test_W004_an_app_without_models_is_not_migrated(connect, judged):
     config = apps.get_app_config("signals_demo_recorder")
     connect(listen, post_migrate, sender=config)
