@@ -54,8 +54,13 @@ def _specs(config: AppConfig) -> Iterator[tuple[str, ModuleSpec]]:
         yield spec.name, spec
         if inside := spec.submodule_search_locations:
             names = [each.name for each in iter_modules(inside)]
-            for inner in _found(spec.name, names, inside):
+            meant = [each for each in names if not _is_of_tests(each)]
+            for inner in _found(spec.name, meant, inside):
                 yield inner.name, inner
+
+
+def _is_of_tests(name: str) -> bool:
+    return name.startswith("test") or name == "conftest"
 
 
 def _found(

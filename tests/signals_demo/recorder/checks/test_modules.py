@@ -80,6 +80,12 @@ def test_W006_a_package_of_that_name_is_looked_into(app):
     assert [each.obj for each in check_imports(None)] == ["someshop.signals.stock"]
 
 
+@pytest.mark.parametrize("name", ["tests", "test_stock", "conftest"])
+def test_W006_its_tests_are_imported_by_whoever_runs_them(app, name):
+    app(**{"signals__in____init__": "", f"signals__in__{name}": CONNECTS})
+    assert check_imports(None) == []
+
+
 def test_W006_what_is_no_source_is_left_alone(app, tmp_path):
     app()
     (tmp_path / "someshop" / "signals").mkdir()
