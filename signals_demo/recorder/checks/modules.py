@@ -29,7 +29,8 @@ def check_imports(
     """
     return [
         Warning(
-            f"Nothing imports it, so none of its receivers is connected ({path}).",
+            "Nothing has imported it by now, so none of its receivers is connected"
+            f" ({path}).",
             hint=f"Import it in ready() of {type(config).__name__}: import {name}.",
             obj=name,
             id="signals_demo.W006",

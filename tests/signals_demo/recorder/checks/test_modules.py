@@ -45,6 +45,7 @@ def test_W006_a_module_that_nothing_imports_is_found(app, name, tmp_path):
     app(**{name: CONNECTS})
     (found,) = check_imports(None)
     assert (found.id, found.obj) == ("signals_demo.W006", f"someshop.{name}")
+    assert found.msg.startswith("Nothing has imported it by now, so none of its")
     assert str(tmp_path / "someshop" / f"{name}.py") in found.msg
     assert found.hint == f"Import it in ready() of AppConfig: import someshop.{name}."
     assert f"someshop.{name}" not in sys.modules
