@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 _RECEIVER: Final = re.compile(r"django\.dispatch\.(dispatcher\.)?receiver")
-_CONNECT: Final = re.compile(r"(.*\.)?\w*signals\.\w+\.connect")
+_CONNECT: Final = re.compile(r"(?!celery\.)(.*\.)?\w*signals\.\w+\.connect")
 
 
 def connects(source: bytes) -> bool:
