@@ -7,7 +7,6 @@ from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.db.models import Model
 
-from signals_demo.recorder import capture
 from signals_demo.recorder.checks.wording import about, at, listed, short
 from signals_demo.recorder.inventory import UNKNOWN, Connection, made_key, origins
 from signals_demo.recorder.patching import with_subclasses
@@ -184,19 +183,33 @@ def _deleted_with(model: type[Model]) -> list[type[Model]]:
 
 def deleted_by_database(connected: Sequence[Connection]) -> Iterator[CheckMessage]:
     """Find receivers of what the database deletes by itself: W009 (Django 6.1)."""
+    cascades = list(_cascades())
+    for each in connected:
+        found = [
+            (model, field)
+            for model, field in cascades
+            if each.signal in _DELETE and each.sender_id in (None, id(model))
+        ]
+        if found:
+            models = listed(model._meta.label for model, _field in found)
+            targets = listed(field.related_model._meta.label for _model, field in found)
+            names = listed(field.name for _model, field in found)
+            paths = listed(
+                f"{model._meta.label}.{field.name}" for model, field in found
+            )
+            yield Warning(
+                f"{short(each.signal)} does not come from {models} when rows go with"
+                f" those of {targets}: {names} (DB_CASCADE). Databases send no"
+                f" signals{at(each)}.",
+                hint=f"Use CASCADE for {paths}.",
+                obj=about(each),
+                id="signals_demo.W009",
+            )
+
+
+def _cascades() -> Iterator[tuple[type[Model], Any]]:
     for model in apps.get_models(include_auto_created=True):
         for field in model._meta.local_fields:
             on_delete = getattr(field.remote_field, "on_delete", None)
-            if getattr(on_delete, "__name__", "") != "DB_CASCADE":
-                continue
-            for each in connected:
-                if each.signal in _DELETE and each.sender_id in (None, id(model)):
-                    target = capture.sender(field.related_model)
-                    yield Warning(
-                        f"{short(each.signal)} does not come from {model._meta.label}"
-                        f" when rows go with those of {target}: {field.name} has"
-                        f" DB_CASCADE, and databases send no signals{at(each)}.",
-                        hint=f"Use CASCADE for {model._meta.label}.{field.name}.",
-                        obj=about(each),
-                        id="signals_demo.W009",
-                    )
+            if getattr(on_delete, "__name__", "") == "DB_CASCADE":
+                yield model, field
