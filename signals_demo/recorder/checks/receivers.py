@@ -36,28 +36,33 @@ def without_keywords(connected: Sequence[Connection]) -> Iterator[CheckMessage]:
     Django refuses them as well, but while ``DEBUG`` is on alone.
     """
     for each in connected:
+        name = short(each.signal)
         if not _takes_keywords(each.receiver):
-            yield Error(
-                f"It does not accept keyword arguments (**kwargs): {short(each.signal)}"
-                " fails as soon as it comes with an argument that is not named"
-                f"{at(each)}.",
-                hint="Add **kwargs to its parameters.",
-                obj=about(each),
-                id="signals_demo.E001",
+            what = "It does not accept keyword arguments (**kwargs)"
+            then = (
+                f"{name} fails as soon as it comes with an argument that is not named"
             )
+        elif not _takes_keywords(each.receiver, follow_wrapped=True):
+            what = "What it wraps does not accept keyword arguments (**kwargs)"
+            then = f"connect() of {name} refuses it for that while DEBUG is on"
+        else:
+            continue
+        yield Error(
+            f"{what}: {then}{at(each)}.",
+            hint="Add **kwargs to its parameters.",
+            obj=about(each),
+            id="signals_demo.E001",
+        )
 
 
-def _takes_keywords(receiver: Any) -> bool:
+def _takes_keywords(receiver: Any, *, follow_wrapped: bool = False) -> bool:
+    """Return whether the receiver does, or what it wraps, as Django looks at it."""
     # Not through Django's cache, which would keep a local receiver alive.
     try:
-        # What is called, and what Django looks at while DEBUG is on.
-        shapes = [signature(receiver, follow_wrapped=each) for each in (False, True)]
+        shape = signature(receiver, follow_wrapped=follow_wrapped)
     except (TypeError, ValueError):  # It is written in C.
         return True
-    return all(
-        any(each.kind is Parameter.VAR_KEYWORD for each in shape.parameters.values())
-        for shape in shapes
-    )
+    return any(each.kind is Parameter.VAR_KEYWORD for each in shape.parameters.values())
 
 
 def called_twice(connected: Sequence[Connection]) -> Iterator[CheckMessage]:

@@ -105,6 +105,24 @@ def test_E001_it_is_fine(connect, ids, each):
     assert ids(without_keywords) == []
 
 
+def test_E001_it_is_told_who_fails_and_when(connect, judged, settings):
+    connect(wide_around, order_paid)
+    (found,) = judged(without_keywords)
+    assert found.msg.startswith(
+        "What it wraps does not accept keyword arguments (**kwargs): connect() of "
+        "order_paid refuses it for that while DEBUG is on"
+    )
+    assert order_paid.send(None, number=1) == [(wide_around, None)]
+    settings.DEBUG = True
+    with pytest.raises(ValueError, match="must accept keyword arguments"):
+        order_paid.connect(wide_around)
+    settings.DEBUG = False
+    connect(narrow_around, order_sent)
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        order_sent.send(None, number=1)
+    assert "order_sent fails as soon as" in judged(without_keywords)[1].msg
+
+
 def test_E001_reading_a_signature_keeps_nothing_alive(settings, connect, ids):
     def local(sender, **kwargs):
         pass
