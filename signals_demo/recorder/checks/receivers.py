@@ -60,7 +60,8 @@ def _takes_keywords(receiver: Any, *, follow_wrapped: bool = False) -> bool:
     # Not through Django's cache, which would keep a local receiver alive.
     try:
         shape = signature(receiver, follow_wrapped=follow_wrapped)
-    except (TypeError, ValueError):  # It is written in C.
+    # It is written in C, or Python 3.14 evaluates annotations only now.
+    except (TypeError, ValueError, NameError):
         return True
     return any(each.kind is Parameter.VAR_KEYWORD for each in shape.parameters.values())
 

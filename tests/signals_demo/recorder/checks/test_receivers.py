@@ -105,6 +105,17 @@ def test_E001_it_is_fine(connect, ids, each):
     assert ids(without_keywords) == []
 
 
+def test_E001_an_annotation_may_have_no_value(connect, ids):
+    # As those have that are imported for type checkers alone, from Python 3.14 on.
+    class Annotated(Listener):
+        @property
+        def __signature__(self):
+            raise NameError("name 'HttpRequest' is not defined")
+
+    connect(Annotated(), order_paid)
+    assert ids(without_keywords) == []
+
+
 def test_E001_it_is_told_who_fails_and_when(connect, judged, settings):
     connect(wide_around, order_paid)
     (found,) = judged(without_keywords)
