@@ -177,15 +177,12 @@ def silent_writes(recording: Recording) -> list[SilentWrite]:
     known = _listening(recording)
     of_any = [each for each in known if each.sender_id is None]
     stages = [each for each in recording.emissions() if each.signal in _MIGRATE]
-    return [
-        SilentWrite(query, verb, model, missed)
-        for query, verb, model in writes
-        if (
-            missed := tuple(
-                _missed(model, verb, of_any if _migrates(query, stages) else known)
-            )
-        )
-    ]
+    found = []
+    for query, verb, model in writes:
+        listening = of_any if _migrates(query, stages) else known
+        if missed := tuple(_missed(model, verb, listening)):
+            found.append(SilentWrite(query, verb, model, missed))
+    return found
 
 
 def _migrates(query: Query, stages: Sequence[Emission]) -> bool:
