@@ -210,14 +210,16 @@ def by_web(naive: bool) -> Iterator[Way]:
         server(SimpleNamespace(environ=environ)) as (port, log),  # type: ignore[arg-type]
         ThreadPoolExecutor(1) as client,
     ):
+        killed: set[int] = set()  # Their numbers may be of other processes by now.
 
         def begin(key: str, count: int) -> Callable[[], None]:
             answer = client.submit(call, port, key, count)
 
             def kill() -> None:
-                for pid in map(int, BOOTED.findall(log.read_text())):
-                    with suppress(ProcessLookupError):  # It was killed before.
-                        os.kill(pid, signal.SIGKILL)
+                booted = {int(pid) for pid in BOOTED.findall(log.read_text())}
+                for pid in booted - killed:
+                    os.kill(pid, signal.SIGKILL)
+                killed.update(booted)
                 with suppress(OSError, HTTPException):
                     answer.result()
 
