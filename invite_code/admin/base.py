@@ -136,7 +136,8 @@ class IssuedElsewhere(admin.ModelAdmin):  # type: ignore[type-arg]  # none at ru
         try:
             yield
         except TOLD as error:
-            self.message_user(request, error_of(error).message, messages.ERROR)
+            said = " ".join(error_of(error).messages)
+            self.message_user(request, said, messages.ERROR)
 
     def get_deleted_objects(
         self, objs: QuerySet[Any] | Sequence[Any], request: HttpRequest

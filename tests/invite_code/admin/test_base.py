@@ -2,6 +2,7 @@ from http import HTTPStatus
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
@@ -278,6 +279,16 @@ def test_rivals_of_a_deletion_are_told(admin_client, monkeypatch, fail):
     assert TRY_AGAIN in admin_client.get(response.url).text
     assert response.url == page
     assert logged() == []
+
+
+def test_what_is_found_invalid_late_is_told(admin_client, monkeypatch):
+    def refuse(code, **options):
+        raise ValidationError({"email": ["Ada is known."], "uses": ["Too many."]})
+
+    page = url("invitecode_change", InviteCodeFactory().pk)
+    monkeypatch.setattr("invite_code.models.InviteCode.save", refuse)
+    response = admin_client.post(page, form_data(max_uses="3"))
+    assert "Ada is known. Too many." in admin_client.get(response.url).text
 
 
 @pytest.mark.parametrize("page", ["change", "delete"])
