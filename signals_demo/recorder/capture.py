@@ -25,7 +25,7 @@ from django.db.models.options import Options
 from django.utils.functional import SimpleLazyObject
 
 from signals_demo.recorder.masking import MASK as MASK
-from signals_demo.recorder.masking import clean, is_secret, url_path
+from signals_demo.recorder.masking import MAX_LENGTH, clean, is_secret, url_path
 from signals_demo.recorder.masking import masked as masked
 from signals_demo.recorder.masking import statement as statement
 from signals_demo.recorder.naming import (
@@ -214,12 +214,12 @@ def _number(value: object) -> Described:
 
 
 def _text(value: Any) -> Described:
-    return clean(value) if type(value) is str else _type_only(value)
+    if type(value) is not str:
+        return _type_only(value)
+    return value if len(value) < MAX_LENGTH and value.isprintable() else clean(value)
 
 
 def _instance(value: Any) -> Described:
-    if type(type(value)) is ModelBase:
-        return model(value)
     if type(value) is SimpleLazyObject:  # As request.user is; it may be known by now.
         value = attributes(value).get("_wrapped")
     return model(value) if issubclass(type(value), Model) else _type_only(value)
@@ -360,7 +360,7 @@ _allowed: Final[dict[str, Mapping[str, Callable[[Any], Described]] | None]] = {}
 
 
 def arguments(
-    signal: str, named: Mapping[str, object]
+    signal: str, named: Mapping[str, Any]
 ) -> tuple[dict[str, Described], int]:
     """Describe what a signal is sent with.
 
@@ -378,15 +378,22 @@ def arguments(
     if allowed is None:
         budget = _Budget()
         return _describe_mapping(dict(named), budget, 0), MAX_SIZE - budget.left
-    described: dict[str, Any] = {**named}
-    size = 100 * len(described)
+    # Not a copy: the garbage collector looks through those of what held objects.
+    described: dict[str, Any] = {}
+    size = 100 * len(named)
     for name, value in named.items():
-        if value is not None and value is not True and value is not False:
-            described[name] = kept = allowed.get(name, _type_only)(value)
-            if type(kept) is list:
-                if name == "pk_set" and _has_secret_key(named.get("model")):
-                    described[name] = kept = [MASK] * len(kept)
-                size += getsizeof(kept) + sum(map(getsizeof, kept))
+        if value is None or value is True or value is False:
+            described[name] = value
+            continue
+        describe = allowed.get(name, _type_only)
+        if describe is _instance and type(type(value)) is ModelBase:
+            described[name] = model(value)
+            continue
+        described[name] = kept = describe(value)
+        if type(kept) is list:
+            if name == "pk_set" and _has_secret_key(named.get("model")):
+                described[name] = kept = [MASK] * len(kept)
+            size += getsizeof(kept) + sum(map(getsizeof, kept))
     return described, size
 
 
