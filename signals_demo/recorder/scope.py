@@ -50,6 +50,8 @@ def room(
     takers = parent.root.looking
     if everywhere:
         takers += everywhere
+    if len(takers) == 1:  # As it is most of the time.
+        return takers if takers[0].takes(name, size, sender, parent) else ()
     for each in takers:
         if not each.takes(name, size, sender, parent):
             takers = tuple(taker for taker in takers if taker is not each)
