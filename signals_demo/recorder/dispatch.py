@@ -20,8 +20,9 @@ from django.dispatch import Signal, dispatcher
 from signals_demo.recorder import capture, database, scope
 from signals_demo.recorder.callers import project_frame
 from signals_demo.recorder.inventory import signal_name
+from signals_demo.recorder.naming import function_parts
 from signals_demo.recorder.patching import Replacing
-from signals_demo.recorder.scope import AMBIENT, position
+from signals_demo.recorder.scope import AMBIENT, keep, numbers, position, room
 from signals_demo.recorder.standins import Async, Driven, Receiver, Sync, coroutine_of
 from signals_demo.recorder.trace import Emission, Parent, ReceiverCall, Recording
 
@@ -51,13 +52,8 @@ _DJANGO: Final = {
     if getattr(method, "__code__", None)
     and method.__code__.co_filename == dispatcher.__file__
 }
-#: Django's ``_live_receivers()``, by what takes its place.
-_live_of_django: Final[dict[object, Callable[..., Any]]] = {}
-
-
-def forget() -> None:
-    """Forget what has taken the place of Django's methods, because it is gone."""
-    _live_of_django.clear()
+#: What has taken the place of Django's ``_live_receivers()``, the last time.
+_in_place_of_django: object = None
 
 
 def _begin(
@@ -82,17 +78,16 @@ def _begin(
     if name in FOLDED:
         folded = _folded(parent, name, described_sender, thread)
         if folded is not None:
-            folded.pending = signal
             return folded
     described, size = capture.arguments(name, named)
-    holders = scope.room(parent, name, ENTRY_SIZE + size, described_sender)
+    holders = room(parent, name, ENTRY_SIZE + size, described_sender)
     if not holders:
         return None
     frame = project_frame(sys._getframe(2))
     loop = asyncio._get_running_loop()
     task = asyncio.current_task(loop) if loop is not None else None
     emission = Emission(
-        next(scope.numbers),
+        next(numbers),
         name,
         described_sender,
         method,
@@ -102,10 +97,9 @@ def _begin(
         capture.masked(task.get_name()) if task is not None else None,
         database.transaction_of(thread, named.get("using")) if database.open_ else None,
         parent,
-        signal,
         frame.f_lasti if frame is not None else 0,
     )
-    scope.keep(parent, emission, holders)
+    keep(parent, emission, holders)
     return emission
 
 
@@ -158,7 +152,6 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
             return _through(original, self, sender, named, emission)
         # What Django does is done here, for most of what is sent: to have it call what
         # stands in for the receivers would take twice as long.
-        emission.pending = None
         emission.started = now = began
         responses: list[tuple[Any, Any]] = []
         if not receivers:
@@ -166,7 +159,8 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
             return responses
         calls = _calls(emission, receivers)
         try:
-            for receiver, call in zip(receivers, calls, strict=False):
+            for receiver in receivers:
+                call = calls[len(responses)]
                 token = position.set(call)
                 call.started = started = clock()
                 try:
@@ -188,8 +182,7 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _plain_receivers(signal: Any, sender: object) -> Sequence[Any] | None:
     """Return the receivers, if Django calls them one after the other, and all."""
-    live = _live_of_django.get(type(signal)._live_receivers)
-    if live is None or mutes.get():
+    if type(signal)._live_receivers is not _in_place_of_django or mutes.get():
         return None
     if not signal.receivers:
         return ()
@@ -199,7 +192,7 @@ def _plain_receivers(signal: Any, sender: object) -> Sequence[Any] | None:
             known = signal.sender_receivers_cache
             if known.get(sender) is dispatcher.NO_RECEIVERS:
                 return ()
-        synchronous, asynchronous = live(signal, sender)
+        synchronous, asynchronous = _DJANGO["_live_receivers"](signal, sender)
     except TypeError:
         return None
     return None if asynchronous else synchronous
@@ -225,6 +218,7 @@ def _through(
     emission: Emission,
 ) -> Any:
     """Have the receivers of an emission called by the function that was replaced."""
+    emission.pending = signal
     token = position.set(emission)
     started = clock()
     emission.started = emission.started or started
@@ -247,6 +241,7 @@ def _asend(original: Callable[..., Any]) -> Callable[..., Any]:
         emission = _begin(self, sender, named, method)
         if emission is None:
             return _returned(await original(self, sender, **named))
+        emission.pending = self
         try:
             # A subclass may have made it a function that begins a task.
             token = position.set(emission)
@@ -280,6 +275,8 @@ def _unwrapped(responses: Any) -> Any:
 
 
 def _live_receivers(original: Callable[..., Any]) -> Callable[..., Any]:
+    global _in_place_of_django
+
     def live_receivers(self: Signal, sender: object) -> Any:
         above = position.get()
         emission = None
@@ -307,7 +304,7 @@ def _live_receivers(original: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     if original is _DJANGO.get("_live_receivers"):
-        _live_of_django[live_receivers] = original
+        _in_place_of_django = live_receivers
     return live_receivers
 
 
@@ -336,14 +333,13 @@ def _audible(
 
 def _calls(emission: Emission, receivers: Sequence[Any]) -> list[ReceiverCall]:
     """Return new calls, one for each receiver."""
-    calls = [_call(emission, each) for each in receivers]
-    _take(emission, [*emission.calls, *calls] if emission.calls else calls)
+    root, holders = emission.parent.root, emission.holders
+    calls = [ReceiverCall(function_parts(each), root, holders) for each in receivers]
+    if emission.calls or len(calls) > CALLS_IN_ENTRY:
+        _take(emission, [*emission.calls, *calls])
+    else:
+        emission.calls = calls
     return calls
-
-
-def _call(emission: Emission, receiver: object) -> ReceiverCall:
-    name, place, module = capture.function_parts(receiver)
-    return ReceiverCall(name, place, emission.parent.root, emission.holders, module)
 
 
 def _folded_calls(emission: Emission, receivers: Sequence[Any]) -> list[ReceiverCall]:
@@ -360,18 +356,18 @@ def _folded_call(
     calls: list[ReceiverCall],
     muted: bool = False,
 ) -> ReceiverCall:
-    parts = capture.function_parts(receiver)
+    parts = function_parts(receiver)
     for call in calls:
-        if call.muted == muted and call.is_of(*parts):
+        if call.muted == muted and call.parts == parts:
             call.times += 1
             return call
-    calls.append(_call(emission, receiver))
+    calls.append(ReceiverCall(parts, emission.parent.root, emission.holders))
     return calls[-1]
 
 
 def _take(emission: Emission, calls: list[ReceiverCall]) -> None:
-    if len(calls) > CALLS_IN_ENTRY:
-        more = len(calls) - max(len(emission.calls), CALLS_IN_ENTRY)
+    more = len(calls) - max(len(emission.calls), CALLS_IN_ENTRY)
+    if more > 0:
         for holder in emission.holders:
             holder.grow(CALL_SIZE * more)
     emission.calls = calls

@@ -281,7 +281,6 @@ class _Reader:
             data["task"],
             transaction,
             self.recording,
-            None,
         )
         emission.times = data["times"]
         emission.calls = [self.call(each) for each in data["receivers"]]
@@ -289,7 +288,7 @@ class _Reader:
 
     def call(self, data: Mapping[str, Any]) -> ReceiverCall:
         _checked(data)
-        call = ReceiverCall(data["receiver"], data["place"], self.recording)
+        call = ReceiverCall((data["receiver"], data["place"], ""), self.recording)
         call.is_async = data["async"]
         call.started = data["started"]
         call.duration = data["duration"]

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from types import (
     BuiltinFunctionType,
-    CodeType,
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
@@ -20,6 +19,7 @@ from django.db.models.base import ModelBase
 from django.db.models.options import Options
 
 from signals_demo.recorder.masking import MASK, MAX_LENGTH, clean, is_secret, masked
+from signals_demo.recorder.trace import FunctionParts
 
 #: Numbers of more bits are not kept: JSON readers may take 64.
 MAX_INT: Final = 2**64
@@ -165,12 +165,8 @@ def function(value: object) -> tuple[str, str]:
     return name, f"{place.co_filename}:{place.co_firstlineno}"
 
 
-def function_parts(value: Any) -> tuple[str, str | CodeType, str]:
-    """Return what ``function()`` does, not yet put together where that can wait.
-
-    Returns:
-        The name, file and line or the code, and the module if the name is without it.
-    """
+def function_parts(value: Any) -> FunctionParts:
+    """Return what ``function()`` does, not yet put together where that can wait."""
     kind = type(value)
     if kind is MethodType:
         value = value.__func__

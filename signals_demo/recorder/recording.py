@@ -49,7 +49,6 @@ def hooked() -> Iterator[None]:
             if _active == 0:
                 _patches.remove()
                 database.forget()
-                dispatch.forget()
 
 
 def _test_cases() -> list[type]:

@@ -21,6 +21,9 @@ from signals_demo.recorder.transaction import COMMITTED, OPEN, ROLLED_BACK, Tran
 Described: TypeAlias = (
     bool | int | float | str | list["Described"] | dict[str, "Described"] | None
 )
+#: A name without its module, file and line or the code, and the module; it is empty if
+#: the name is whole. To put them together is left to who looks at them.
+FunctionParts: TypeAlias = tuple[str, str | CodeType, str]
 Entry: TypeAlias = Union["Emission", "Query", "CommitHook"]
 #: What an entry may happen inside of, but for a recording.
 Above: TypeAlias = Union["Emission", "ReceiverCall", "CommitHook"]
@@ -120,6 +123,7 @@ class ReceiverCall:
     """One receiver that an emission reached, or should have reached.
 
     Attributes:
+        parts: what it is called, in parts.
         is_async: whether Django awaits it.
         started: when it was called, or None.
         duration: from its call to its end, waiting included.
@@ -141,44 +145,32 @@ class ReceiverCall:
     entries: Sequence[Entry] = ()
 
     def __init__(
-        self,
-        name: str,
-        place: str | CodeType,
-        root: Root,
-        holders: tuple[Recording, ...] = (),
-        module: str = "",
+        self, parts: FunctionParts, root: Root, holders: tuple[Recording, ...] = ()
     ) -> None:
         """Note who is about to be called.
 
         Args:
-            name: its dotted name, without the module if that is given.
-            place: its file and line, or its code.
+            parts: of the receiver.
             root: the recording that it happens in.
             holders: the recordings that hold it.
-            module: the name of its module.
         """
-        self._name = name
-        self._place = place
+        self.parts = parts
         self.root = root
         self.holders = holders
-        self._module = module
 
     @property
     def receiver(self) -> str:
         """Its dotted name."""
-        return f"{self._module}.{self._name}" if self._module else self._name
+        name, _, module = self.parts
+        return f"{module}.{name}" if module else name
 
     @property
     def place(self) -> str:
         """Its file and line, or an empty string."""
-        code = self._place
+        code = self.parts[1]
         if isinstance(code, str):
             return code
         return f"{code.co_filename}:{code.co_firstlineno}"
-
-    def is_of(self, name: str, place: str | CodeType, module: str = "") -> bool:
-        """Return whether it is a call of that receiver."""
-        return (self._name, self._place, self._module) == (name, place, module)
 
     @property
     def outcome(self) -> str:
@@ -216,6 +208,8 @@ class Emission:
     raised: str | None = None
     calls: Sequence[ReceiverCall] = ()
     holders: tuple[Recording, ...] = ()
+    #: The signal itself, while Django's method runs and its receivers are not known.
+    pending: object = None
 
     def __init__(
         self,
@@ -229,14 +223,12 @@ class Emission:
         task: str | None,
         transaction: Transaction | None,
         parent: Parent,
-        pending: object,
         instruction: int = 0,
     ) -> None:
         """Note what is known before the first receiver is called.
 
         The caller is code, of which that instruction runs, or file and line. The
-        parent is what it happens inside of; what is pending is the signal itself, until
-        its receivers are known.
+        parent is what it happens inside of.
         """
         self.order = order
         self.signal = signal
@@ -249,7 +241,6 @@ class Emission:
         self.task = task
         self.transaction = transaction
         self.parent = parent
-        self.pending = pending
 
     @property
     def name(self) -> str:

@@ -183,10 +183,8 @@ def made(*spans):
     recording.entries = []
     calls = {None: recording}
     for name, parent, started, duration in spans:
-        emission = Emission(
-            0, name, None, "send", {}, None, 1, None, None, recording, None
-        )
-        call = ReceiverCall(f"of {name}", "", recording)
+        emission = Emission(0, name, None, "send", {}, None, 1, None, None, recording)
+        call = ReceiverCall((f"of {name}", "", ""), recording)
         for each in (emission, call):
             each.started, each.duration = started, duration
         emission.calls, call.entries = [call], []

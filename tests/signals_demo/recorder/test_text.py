@@ -164,17 +164,7 @@ def test_what_comes_for_each_row_and_nobody_received_is_only_counted():
 def made(signal="shop.sold", sender="shop", transaction=None, **arguments):
     recording = Recording(1, 1)
     emission = Emission(
-        1,
-        signal,
-        sender,
-        "send",
-        arguments,
-        None,
-        1,
-        None,
-        transaction,
-        recording,
-        None,
+        1, signal, sender, "send", arguments, None, 1, None, transaction, recording
     )
     emission.started, emission.duration = 1, 5_000
     return emission
@@ -187,7 +177,7 @@ def recorded(*entries):
 
 
 def called(emission, name="shop.stock", started=1, entries=()):
-    call = ReceiverCall(name, "", recorded())
+    call = ReceiverCall((name, "", ""), recorded())
     call.started, call.entries = started, entries
     emission.calls = [*emission.calls, call]
     return call

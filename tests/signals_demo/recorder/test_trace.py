@@ -18,7 +18,7 @@ from signals_demo.recorder.transaction import COMMITTED, OPEN, ROLLED_BACK, Tran
 def emission(order=1, *, caller=None, transaction=None, parent=None, instruction=0):
     return Emission(
         order, "shop.signals.sold", None, "send", {}, caller, 1, None, transaction,
-        parent, None, instruction,
+        parent, instruction,
     )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def test_a_hook_says_what_became_of_it(state, ran, raised, outcome):
     ],
 )
 def test_a_call_says_what_became_of_it(attributes, outcome):
-    call = ReceiverCall("shop.receiver", "", Recording(1, 1))
+    call = ReceiverCall(("shop.receiver", "", ""), Recording(1, 1))
     for name, value in attributes.items():
         setattr(call, name, value)
     assert call.outcome == outcome
@@ -72,13 +72,11 @@ def test_a_call_says_what_became_of_it(attributes, outcome):
 def test_a_receiver_is_named_by_text_or_by_its_code():
     code = test_a_receiver_is_named_by_text_or_by_its_code.__code__
     root = Recording(1, 1)
-    read = ReceiverCall("shop.receiver", "shop.py:3", root)
-    made = ReceiverCall("receiver", code, root, module="shop")
+    read = ReceiverCall(("shop.receiver", "shop.py:3", ""), root)
+    made = ReceiverCall(("receiver", code, "shop"), root)
     assert (read.receiver, read.place) == ("shop.receiver", "shop.py:3")
     assert made.receiver == "shop.receiver"
     assert made.place == f"{__file__}:{code.co_firstlineno}"
-    assert made.is_of("receiver", code, "shop")
-    assert not made.is_of("other", code, "shop")
 
 
 def test_the_caller_is_text_or_the_line_of_an_instruction():

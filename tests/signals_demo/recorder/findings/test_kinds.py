@@ -65,9 +65,11 @@ def test_receivers_of_django_are_left_out():
     root = Root()
 
     def emission():
-        return Emission(1, "a.b", None, "send", {}, None, 1, None, None, root, None)
+        return Emission(1, "a.b", None, "send", {}, None, 1, None, None, root)
 
-    ours, theirs = (ReceiverCall(f"{name}.x", "", root) for name in ("shop", "django"))
+    ours, theirs = (
+        ReceiverCall((f"{name}.x", "", ""), root) for name in ("shop", "django")
+    )
     outer, inner, hook = emission(), emission(), CommitHook(1, "shop.f", None, root)
     above = (outer, ours, hook, inner, theirs, hook)
     assert around(above) == [(outer, ours)]
