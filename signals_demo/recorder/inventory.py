@@ -8,7 +8,6 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from itertools import compress
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -148,10 +147,12 @@ def signals() -> list[Signal]:
     Of those that ``gc.freeze()`` has hidden, as servers call it before they fork, only
     those that a module holds, or that something was connected to.
     """
-    objects = gc.get_objects()
-    # There may be millions, and a page of each signal asks: a loop would take 40 ms.
-    kinds = {id(kind) for kind in with_subclasses(Signal)}
-    found = [*compress(objects, map(kinds.__contains__, map(id, map(type, objects))))]
+    # There may be millions of objects, and a page of each signal asks. Each instance
+    # refers to its class, and so to look for it is thrice as fast as to look at all.
+    classes = with_subclasses(Signal)
+    kinds = {id(each) for each in classes}
+    referrers = gc.get_referrers(*classes)
+    found = [each for each in referrers if id(type(each)) in kinds]
     if gc.get_freeze_count():
         return [*{id(each): each for each in (*found, *_frozen())}.values()]
     return found

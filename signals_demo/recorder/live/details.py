@@ -43,12 +43,10 @@ def all_details(
         wanted: names of signals, and senders; unknown ones are left out.
     """
     wanted = [*wanted]
-    by_signal: dict[str, list[Connection]] = {}
-    for each in connections():
-        by_signal.setdefault(each.signal, []).append(each)
-    known = {*by_signal}
-    if any(signal not in known for signal, _sender in wanted):
-        known |= {signal_name(each) for each in signals()}
+    found = signals()  # It takes long.
+    by_signal: dict[str, list[Connection]] = {signal_name(each): [] for each in found}
+    for each in connections(found):
+        by_signal[each.signal].append(each)
     calls = origins()
     return {
         (signal, sender): {
@@ -61,11 +59,11 @@ def all_details(
                     "verdict": verdict(each, sender),
                     **source(each.receiver),
                 }
-                for each in by_signal.get(signal, ())
+                for each in by_signal[signal]
             ],
         }
         for signal, sender in wanted
-        if signal in known
+        if signal in by_signal
     }
 
 
