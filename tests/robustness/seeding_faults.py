@@ -166,8 +166,14 @@ def naive_seed(batch_model: Any, code_model: Any, count: int, *, using: str) -> 
 
 
 @contextmanager
-def database_of_its_own(count: int) -> Iterator[None]:
-    """Set Django up on a new database, complete but for the seed."""
+def database_of_its_own(count: int, *, migrated: bool = False) -> Iterator[None]:
+    """Set Django up on a new database, complete but for the seed.
+
+    Args:
+        count: how many codes to seed.
+        migrated: whether migrations make the tables, for those who migrate again. If
+            not, they are made as they are now, in a fifth of the time.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     os.environ["DATABASE_NAME"] = f"signals_faults_{os.getpid()}"
     import django
@@ -177,6 +183,7 @@ def database_of_its_own(count: int) -> Iterator[None]:
     django.setup()
     settings.INVITE_CODE_SEED_COUNT = count
     with tempfile.TemporaryDirectory() as directory:
+        connection.settings_dict["TEST"]["MIGRATE"] = migrated
         connection.settings_dict["TEST"]["NAME"] = (
             os.path.join(directory, "faults.sqlite3")
             if connection.vendor == "sqlite"
@@ -196,7 +203,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=2000, help="codes to seed")
     parser.add_argument("--naive", action="store_true", help="use the naive seeder")
     options = parser.parse_args()
-    with database_of_its_own(options.count):
+    with database_of_its_own(options.count, migrated=True):
         if options.naive:
             from invite_code import seeding
 
