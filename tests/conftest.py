@@ -1,5 +1,6 @@
 """What is asked of all tests together: that none leaves a receiver connected."""
 
+import gc
 import signal
 import weakref
 from collections.abc import Iterator
@@ -9,6 +10,16 @@ from django.dispatch import Signal
 
 from invite_code import signals as invite_code
 from signals_demo import catalog
+
+
+def pytest_collection_finish() -> None:
+    # Of a million objects of the tests themselves, none is ever garbage; but to search
+    # for garbage, or for signals, would go through them thousands of times.
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 def connected() -> set[str]:

@@ -26,13 +26,6 @@ def nothing_remembered(connect):
     remembered.clear()
 
 
-@pytest.fixture(autouse=True)
-def only_what_is_new_is_collected():
-    gc.freeze()  # It takes long to look through what other tests have left.
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(params=["watched", "as Django is"])
 def signal(request, monkeypatch):
     """Return a signal with and without being watched."""

@@ -66,18 +66,19 @@ def test_signals_of_django_have_their_names(builtin):
     assert any(each is signal for each in signals())
 
 
-@pytest.fixture
-def freeze():
-    """Freeze what there is, as servers do before they fork, until the test ends."""
-    yield gc.freeze
+@pytest.fixture(autouse=True)
+def nothing_is_frozen():
+    """Search through all there is, as in most processes."""
     gc.unfreeze()
+    yield
+    gc.freeze()
 
 
-def test_what_a_server_has_frozen_is_found_too(connect, freeze, monkeypatch):
+def test_what_a_server_has_frozen_is_found_too(connect, monkeypatch):
     frozen = Signal()
     connect(listen, frozen)
     monkeypatch.setitem(sys.modules, "shop_a", ModuleType("shop_a"))
-    freeze()
+    gc.freeze()
     found = [*map(id, signals())]
     assert {id(order_paid), id(post_save), id(frozen)} <= {*found}
     new = sys.modules["shop_a"].new = Signal()
