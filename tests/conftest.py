@@ -38,6 +38,14 @@ def connected() -> set[str]:
     return names
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_is_left_is_frozen() -> Iterator[None]:
+    """Freeze what pytest keeps of the tests of a module, too."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def control_c_is_heard() -> Iterator[None]:
     # A shell that runs the tests in the background has it ignored, in them and in the
