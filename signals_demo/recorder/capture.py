@@ -25,7 +25,7 @@ from django.db.models.options import Options
 from django.utils.functional import SimpleLazyObject
 
 from signals_demo.recorder.masking import MASK as MASK
-from signals_demo.recorder.masking import MAX_LENGTH, clean, is_secret, url_path
+from signals_demo.recorder.masking import clean, is_secret, url_path
 from signals_demo.recorder.masking import masked as masked
 from signals_demo.recorder.masking import statement as statement
 from signals_demo.recorder.naming import (
@@ -214,9 +214,7 @@ def _number(value: object) -> Described:
 
 
 def _text(value: Any) -> Described:
-    if type(value) is not str:
-        return _type_only(value)
-    return value if len(value) < MAX_LENGTH and value.isprintable() else clean(value)
+    return clean(value) if type(value) is str else _type_only(value)
 
 
 def _instance(value: Any) -> Described:
