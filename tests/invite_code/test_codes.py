@@ -1,3 +1,4 @@
+import json
 import math
 import random
 import secrets
@@ -75,8 +76,20 @@ def test_a_code_has_the_length_and_the_symbols_of_its_format(code_format):
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_as_many_codes_are_generated_as_asked(count):
-    assert len(DEFAULT.generate(count)) == count
-    assert len(CLASSIC.generate(count)) == count
+    for code_format in (DEFAULT, CLASSIC):
+        assert len(code_format.generate(count)) == count
+        assert len(json.loads(code_format.generate_json(count))) == count
+
+
+@every_format
+def test_codes_as_json_are_codes_with_their_first_symbols_in_order(code_format):
+    codes = json.loads(code_format.generate_json(2000))
+    assert all(code_format.normalize(code) == code for code in codes)
+    first_symbols, *others = zip(*codes, strict=True)
+    assert first_symbols == tuple(sorted(first_symbols))
+    assert set(first_symbols) == set(code_format.alphabet)
+    for symbols in others:
+        assert symbols != tuple(sorted(symbols))
 
 
 @every_format
@@ -283,8 +296,13 @@ def test_a_code_is_shown_in_groups(group_size, shown):
     assert code_format.normalize(shown) == "ABCDEFGHIJ"
 
 
-def test_every_place_of_a_code_has_every_symbol_equally_often():
-    for column in zip(*DEFAULT.generate(20_000), strict=True):
+@pytest.mark.parametrize(
+    "codes",
+    [DEFAULT.generate(20_000), json.loads(DEFAULT.generate_json(20_000))],
+    ids=["list", "json"],
+)
+def test_every_place_of_a_code_has_every_symbol_equally_often(codes):
+    for column in zip(*codes, strict=True):
         assert chi_square(column, CROCKFORD) < UNBIASED
 
 
