@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from invite_code.codes import MAX_LENGTH
 from invite_code.conf import conf
 from invite_code.errors import InviteCodeError, Malformed
-from invite_code.issuing import inserter, planned
+from invite_code.issuing import as_json, inserter, planned
 from invite_code.models import InviteBatch, InviteCode
 from invite_code.signals import invite_codes_issued
 
@@ -79,7 +79,7 @@ class Report:
         self.refused_count += len(refused)
 
 
-Insert = Callable[[list[str]], None]
+Insert = Callable[[str], None]
 
 
 def import_codes(
@@ -267,8 +267,7 @@ def _insert(lines: dict[str, int], batch: InviteBatch, insert: Insert) -> list[R
     if not lines:
         return refused
     try:
-        with transaction.atomic(using=using):
-            insert(list(lines))
+        insert(as_json(lines))
     except IntegrityError:
         # Somebody else has inserted some of them since. Above READ COMMITTED they are
         # not seen here, even now: halves of halves find out which they are.

@@ -324,8 +324,10 @@ def test_progress_is_told(small_chunks):
 
 def test_codes_take_few_queries(small_chunks, django_assert_num_queries):
     issue(1)  # Some backends ask what they can do the first time.
-    with django_assert_num_queries(2 + 1 + 3 * (1 + 3)):
-        import_codes(fresh(11))  # A look at each chunk, and a savepoint around it.
+    # A look at each chunk, and a savepoint around it where it takes one to go on.
+    for_each_chunk = 1 + (3 if connection.vendor == "postgresql" else 1)
+    with django_assert_num_queries(2 + 1 + 3 * for_each_chunk):
+        import_codes(fresh(11))
 
 
 def test_memory_does_not_grow_with_the_file(monkeypatch):
@@ -389,7 +391,7 @@ def test_codes_of_a_rival_that_cannot_be_seen_are_found_out(monkeypatch, taken):
         insert = make_inserter(*args)
 
         def insert_or_clash(some):
-            if theirs & set(some):
+            if theirs & set(json.loads(some)):
                 raise IntegrityError
             insert(some)
 

@@ -22,7 +22,7 @@ from django.utils import timezone
 from invite_code import issuing, retrying
 from invite_code.codes import CodeFormat
 from invite_code.errors import CodesExhausted
-from invite_code.issuing import fill_batch, issue, planned
+from invite_code.issuing import as_json, fill_batch, issue, planned
 from invite_code.models import InviteBatch, InviteCode
 from invite_code.signals import invite_codes_issued
 from tests.factories import InviteBatchFactory, InviteCodeFactory
@@ -62,14 +62,19 @@ def inserts():
 
 def generate_first(monkeypatch, *codes):
     """Make the first code that is generated for each chunk be one of `codes`."""
-    generate = CodeFormat.generate
+    generate, generate_json = CodeFormat.generate, CodeFormat.generate_json
     planned = iter(codes)
 
     def planning(self, count):
         code = next(planned, None)
         return generate(self, count) if code is None else [code] * count
 
+    def planning_json(self, count):
+        code = next(planned, None)
+        return generate_json(self, count) if code is None else as_json([code] * count)
+
     monkeypatch.setattr(CodeFormat, "generate", planning)
+    monkeypatch.setattr(CodeFormat, "generate_json", planning_json)
 
 
 def well_formed(codes):
@@ -90,15 +95,19 @@ def test_each_chunk_is_one_statement_with_its_codes_in_one_parameter(
     batch = issue(25)
     chunks = [json.loads(parameters[-1]) for parameters in inserts]
     assert [len(chunk) for chunk in chunks] == [10, 10, 5]
-    assert all(chunk == sorted(chunk) for chunk in chunks)
+    for chunk in chunks:
+        first_symbols = [code[0] for code in chunk]
+        assert first_symbols == sorted(first_symbols)
     inserted = {code for chunk in chunks for code in chunk}
     assert inserted == set(batch.codes.values_list("code", flat=True))
 
 
 def test_codes_take_few_statements(small_chunks, django_assert_num_queries):
     issue(1)  # Some backends ask what they can do the first time.
-    with django_assert_num_queries(2 + 1 + 3 * 3):
-        issue(25)  # Savepoints around all, and around each of three chunks.
+    # A savepoint around all, and around each chunk where it takes one to go on.
+    for_each_chunk = 3 if connection.vendor == "postgresql" else 1
+    with django_assert_num_queries(2 + 1 + 3 * for_each_chunk):
+        issue(25)
 
 
 def test_what_is_not_said_takes_its_default():
@@ -241,7 +250,7 @@ def test_only_draws_in_a_row_without_a_free_code_count(monkeypatch):
 def test_a_failure_in_a_later_chunk_leaves_nothing(
     monkeypatch, small_chunks, django_capture_on_commit_callbacks
 ):
-    generate, sizes = CodeFormat.generate, []
+    generate, sizes = CodeFormat.generate_json, []
     before = InviteBatch.objects.count(), InviteCode.objects.count()
 
     def failing(self, count):
@@ -251,7 +260,7 @@ def test_a_failure_in_a_later_chunk_leaves_nothing(
             raise MemoryError
         return generate(self, count)
 
-    monkeypatch.setattr(CodeFormat, "generate", failing)
+    monkeypatch.setattr(CodeFormat, "generate_json", failing)
     with django_capture_on_commit_callbacks() as callbacks, pytest.raises(MemoryError):
         issue(25)
     assert sizes == [10, 10, 5]
@@ -477,3 +486,11 @@ def test_a_missing_table_is_an_error_of_the_database(empty_database):
         issue(1, using=empty_database)
     call_command("migrate", "invite_code", database=empty_database, verbosity=0)
     assert issue(1, using=empty_database).codes.count() == 1
+
+
+def test_a_clash_of_codes_in_bulk_is_drawn_anew(monkeypatch):
+    backend_without_json(monkeypatch)
+    taken = InviteCodeFactory().code
+    generate_first(monkeypatch, taken)
+    count = 1001  # More than one statement's, which Django puts into a transaction.
+    assert issue(count).codes.exclude(code=taken).count() == count

@@ -147,7 +147,7 @@ def test_more_codes_than_are_possible_leave_nothing(settings):
 
 @contextmanager
 def stopping_half_way():
-    generate, sizes = CodeFormat.generate, []
+    generate, sizes = CodeFormat.generate_json, []
 
     def stopping(self, count):
         sizes.append(count)
@@ -157,7 +157,7 @@ def stopping_half_way():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(issuing, "CHUNK_SIZE", 2)
-        patch.setattr(CodeFormat, "generate", stopping)
+        patch.setattr(CodeFormat, "generate_json", stopping)
         yield
 
 
