@@ -384,8 +384,12 @@ def arguments(
             described[name] = value
             continue
         describe = allowed.get(name, _type_only)
+        # Two that are sent most often, without a call more.
         if describe is _instance and type(type(value)) is ModelBase:
             described[name] = model(value)
+            continue
+        if describe is _text and type(value) is str:
+            described[name] = clean(value)
             continue
         described[name] = kept = describe(value)
         if type(kept) is list:

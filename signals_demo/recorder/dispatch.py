@@ -335,7 +335,7 @@ def _calls(emission: Emission, receivers: Sequence[Any]) -> list[ReceiverCall]:
     """Return new calls, one for each receiver."""
     root, holders = emission.parent.root, emission.holders
     calls = [ReceiverCall(function_parts(each), root, holders) for each in receivers]
-    if emission.calls or len(calls) > CALLS_IN_ENTRY:
+    if len(calls) > CALLS_IN_ENTRY or emission.calls:
         _take(emission, [*emission.calls, *calls])
     else:
         emission.calls = calls

@@ -68,8 +68,12 @@ def keep(parent: Parent, entry: Entry, holders: tuple[Recording, ...]) -> None:
     """
     entry.holders = holders
     # Most entries have one holder, and what they happen inside of is it, or is its.
-    if holders == parent.holders or holders[0] is parent is holders[-1]:
-        _append(parent, entry)
+    if holders[0] is parent is holders[-1] or holders == parent.holders:
+        entries = parent.entries
+        if type(entries) is list:
+            entries.append(entry)
+        else:
+            _append(parent, entry)
         return
     places: list[Parent] = []
     for recording in holders:
