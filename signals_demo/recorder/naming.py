@@ -36,6 +36,13 @@ _contents_of: Final = vars(ModuleType)["__dict__"].__get__
 _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 
 
+#: What functions are called, by the identity of the code, which the parts hold. Without
+#: it each call would have parts of its own for the garbage collector to look through.
+_known_parts: Final[dict[int, FunctionParts]] = {}
+#: How many of them are kept.
+MAX_KNOWN_PARTS: Final = 5_000
+
+
 class Historical(str):
     """The label of a model as a migration has it, which is another class."""
 
@@ -172,9 +179,15 @@ def function_parts(value: Any) -> FunctionParts:
         value = value.__func__
         kind = type(value)
     if kind is FunctionType:
-        module, name = value.__module__, value.__qualname__
+        module, name, code = value.__module__, value.__qualname__, value.__code__
+        known = _known_parts.get(id(code))
+        if known is not None and known[0] is name and known[2] is module:
+            return known
         if type(module) is type(name) is str and len(module) + len(name) < MAX_LENGTH:
-            return name, value.__code__, module
+            parts = name, code, module
+            if len(_known_parts) < MAX_KNOWN_PARTS:
+                _known_parts[id(code)] = parts
+            return parts
         return clean(f"{text_of(module)}.{text_of(name)}"), value.__code__, ""
     if kind is partial or kind is MethodType:
         called = _unwrapped(value)

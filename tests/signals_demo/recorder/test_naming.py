@@ -1,6 +1,6 @@
 import sys
 import types
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,8 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import models
 
-from signals_demo.recorder.naming import attribute, function, sender
+from signals_demo.recorder import naming
+from signals_demo.recorder.naming import attribute, function, function_parts, sender
 
 HERE = __name__
 
@@ -83,3 +84,37 @@ def test_what_only_looks_like_an_attribute_is_not_read():
     assert attribute(slot(), "label") == "?"
     assert attribute(stolen(), "label") == "?"
     assert attribute(filled, "label") == "a"
+
+
+def logged(function):
+    @wraps(function)
+    def wrapper(**kwargs):
+        return function(**kwargs)
+
+    return wrapper
+
+
+def test_functions_with_the_same_code_have_names_of_their_own():
+    def one(**kwargs):
+        pass
+
+    def other(**kwargs):
+        pass
+
+    first, second = logged(one), logged(other)
+    assert first.__code__ is second.__code__
+    for wrapper, wrapped in (first, one), (second, other), (first, one):
+        name, place = function(wrapper)
+        assert name == f"{__name__}.{wrapped.__qualname__}"
+        assert place.startswith(f"{__file__}:")
+    first.__module__ = "elsewhere"
+    assert function(first)[0] == f"elsewhere.{one.__qualname__}"
+
+
+def test_the_parts_of_few_functions_are_kept(monkeypatch):
+    monkeypatch.setattr(naming, "_known_parts", known := {})
+    monkeypatch.setattr(naming, "MAX_KNOWN_PARTS", 1)
+    first, second = (lambda: None), (lambda: None)
+    assert function_parts(first) is function_parts(first)
+    assert function_parts(second) == function_parts(second)
+    assert [*known] == [id(first.__code__)]
