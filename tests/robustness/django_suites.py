@@ -90,7 +90,9 @@ def make_environment(folder: Path) -> tuple[str, Path]:
     if not found:
         raise Unavailable(f"pip finds no source of Django {version}: {done.stderr}")
     with tarfile.open(found[0]) as archive:
-        archive.extractall(folder, filter="data")
+        # Python 3.11.2, as Debian has it, takes no filter as an argument.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
     (root,) = folder.glob("[dD]jango-*/")
     required = (root / "tests" / "requirements" / "py3.txt").read_text().splitlines()
     wanted = [line for line in required if line and not LEFT_OUT.search(line)]
