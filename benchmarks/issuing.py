@@ -5,8 +5,8 @@
 The ways take turns, each from empty tables to a commit. The raw driver is given its
 codes drawn and sorted in chunks, which is best for an index, and is judged by the best
 of its ways; what issuing takes beside one that has to draw and sort them is printed,
-too. ``bulk_create`` is timed up to 100,000 codes: beyond, it only
-takes longer. Each size takes several rounds, a million one.
+too. ``bulk_create`` is timed up to 100,000 codes: beyond, it only takes longer. Each
+size takes several rounds, a million one.
 
 Peak memory is that of a process of its own that issues the codes.
 

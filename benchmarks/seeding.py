@@ -4,8 +4,8 @@
 
 The ways take turns in one run, because a machine's speed drifts; what counts are the
 ratios of their medians. Each starts from empty tables and ends with a commit. Ours is
-all that ``migrate`` does: look, lock, draw, sort and insert. The raw driver is given
-its codes drawn and sorted, and is judged by the best of its ways.
+all that ``migrate`` does: look, lock, draw and insert. The raw driver is given its
+codes drawn and sorted, and is judged by the best of its ways.
 
 Exits 1 if a bar is missed.
 """

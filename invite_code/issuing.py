@@ -203,13 +203,14 @@ def _insert_chunk(
     size: int,
 ) -> None:
     # Among 2^75 codes a clash does not happen, and looking for one first would cost
-    # more than the insert. So the unique index looks.
+    # more than the insert. So the unique index looks. It takes codes best in their
+    # order; by their first symbols is near enough, and costs next to nothing.
     codes = code_format.generate_json(size)
     for _ in range(MAX_CLASHES):
         try:
             return insert(codes)
         except IntegrityError:
-            codes = as_json(draw_free(code_format, size, stored))
+            codes = as_json(sorted(draw_free(code_format, size, stored)))
     insert(codes)
 
 
@@ -240,7 +241,7 @@ def as_json(codes: Iterable[str]) -> str:
     """Return codes as ``inserter()`` takes them.
 
     Args:
-        codes: ASCII letters and digits: what ``json.dumps()`` would look for in vain.
+        codes: one or more, of ASCII letters and digits: nothing in them is escaped.
     """
     text = '","'.join(codes)
     return f'["{text}"]'
@@ -251,8 +252,8 @@ def inserter(
 ) -> Callable[[str], None]:
     """Return the function that inserts codes, in the fastest way there is.
 
-    It takes a JSON array of one or more codes within a transaction of the caller, which
-    goes on if it raises ``IntegrityError``: then none of them was inserted.
+    It takes a JSON array of one or more codes, and a transaction of the caller. If it
+    raises ``IntegrityError``, none of them was inserted, and the transaction goes on.
 
     Args:
         model: ``InviteCode``, or what it was at some migration.
@@ -307,7 +308,8 @@ def _execute(
 def _apart(connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
     """Return a savepoint, unless a statement that fails is taken back alone anyway.
 
-    Source: SQLite, "The ON CONFLICT Clause" (ABORT); MariaDB, "InnoDB Error Handling".
+    Source: SQLite, "The ON CONFLICT Clause" (ABORT); MySQL, "InnoDB Error Handling", of
+    the engine that knows transactions.
     """
     if connection.vendor in {"sqlite", "mysql"}:
         return nullcontext()
