@@ -36,11 +36,18 @@ _contents_of: Final = vars(ModuleType)["__dict__"].__get__
 _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 
 
-#: What functions are called, by the identity of the code, which the parts hold. Without
-#: it each call would have parts of its own for the garbage collector to look through.
+#: What functions are called. Without it each call would have parts of its own for the
+#: garbage collector to look through. By the identity of the code, which the parts hold;
+#: its hash would take all that it consists of. Of functions with the same code, as
+#: wrappers have, the last one is here.
 _known_parts: Final[dict[int, FunctionParts]] = {}
-#: How many of them are kept.
+#: How many of them are kept, as long as something records.
 MAX_KNOWN_PARTS: Final = 5_000
+
+
+def forget() -> None:
+    """Let go of the code of functions, because nothing records any more."""
+    _known_parts.clear()
 
 
 class Historical(str):

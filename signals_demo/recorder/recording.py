@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.dispatch import Signal
 
-from signals_demo.recorder import database, dispatch, scope
+from signals_demo.recorder import database, dispatch, naming, scope
 from signals_demo.recorder.explain import why_not
 from signals_demo.recorder.patching import Patches, with_subclasses
 from signals_demo.recorder.trace import Emission, Parent, Recording
@@ -49,6 +49,7 @@ def hooked() -> Iterator[None]:
             if _active == 0:
                 _patches.remove()
                 database.forget()
+                naming.forget()
 
 
 def _test_cases() -> list[type]:

@@ -70,7 +70,7 @@ def keep(parent: Parent, entry: Entry, holders: tuple[Recording, ...]) -> None:
     # Most entries have one holder, and what they happen inside of is it, or is its.
     if holders[0] is parent is holders[-1] or holders == parent.holders:
         entries = parent.entries
-        if type(entries) is list:
+        if type(entries) is list:  # Without a call more, as it is most of the time.
             entries.append(entry)
         else:
             _append(parent, entry)

@@ -1,6 +1,8 @@
 import asyncio
 import contextvars
+import gc
 import threading
+import weakref
 from contextlib import ExitStack
 from unittest import mock
 
@@ -91,6 +93,24 @@ def test_the_last_of_recordings_in_threads_puts_everything_back():
     for each in threads:
         each.join()
     assert entries == [1, 1, 1, 1]
+
+
+def test_the_code_of_a_receiver_is_let_go():
+    def receiver(**kwargs):
+        pass
+
+    receiver.__code__ = receiver.__code__.replace(co_firstlineno=1)
+    code = weakref.ref(receiver.__code__)
+    OUTER.connect(receiver)
+    with record() as outer:
+        with record():
+            OUTER.send(None)
+        assert outer.entries[0].calls[0].parts[1] is code()
+        del receiver, outer
+        gc.collect()
+        assert code() is not None  # What goes on may see it again.
+    gc.collect()
+    assert code() is None
 
 
 def test_a_mocked_signal_stays_mocked():
