@@ -41,7 +41,7 @@ _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 #: its hash would take all that it consists of. Of functions with the same code, as
 #: wrappers have, the last one is here.
 _known_parts: Final[dict[int, FunctionParts]] = {}
-#: How many of them are kept, as long as something records.
+#: How many of them are kept, until the last recording ends.
 MAX_KNOWN_PARTS: Final = 5_000
 
 
