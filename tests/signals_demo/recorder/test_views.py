@@ -123,6 +123,14 @@ def entries(events):
     return next(data["entries"] for name, _, data in events if name == "entries")
 
 
+def named_entry(events):
+    """Return the next entry of ``NAME``, in whichever message it comes."""
+    while True:
+        for entry in entries(events):
+            if entry["signal"] == NAME:
+                return entry
+
+
 PAGES = [
     ("get", "/live/"),
     ("get", "/live/?format=json"),
@@ -425,8 +433,7 @@ def test_a_stream_tells_what_others_do(client):
         assert response["X-Accel-Buffering"] == "no"
         assert next(events)[0] == "hello"
         client.get("/pay/")
-        found = entries(events)
-    (entry,) = [each for each in found if each["signal"] == NAME]
+        entry = named_entry(events)
     assert entry["within"]["label"] == "GET /pay/"
 
 
@@ -706,7 +713,7 @@ def test_what_signals_carry_is_text_everywhere(client):
     with streamed(client) as (_, events):
         next(events)
         client.get("/pay/")
-        (entry,) = [each for each in entries(events) if each["signal"] == NAME]
+        entry = named_entry(events)
     note = entry["arguments"]["note"]
     assert "</script><b>" in note
     assert not set(note) & set("\r\n\0\u2028")
