@@ -43,11 +43,15 @@ _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 _known_parts: Final[dict[int, FunctionParts]] = {}
 #: How many of them are kept, until the last recording ends.
 MAX_KNOWN_PARTS: Final = 5_000
+#: The labels of the models of the apps, and where their objects hold the primary key;
+#: None if it has the name of a secret.
+_known_models: Final[dict[type, tuple[str, str | None]]] = {}
 
 
 def forget() -> None:
-    """Let go of the code of functions, because nothing records any more."""
+    """Let go of functions and models, because nothing records any more."""
     _known_parts.clear()
+    _known_models.clear()
 
 
 class Historical(str):
@@ -67,18 +71,22 @@ def type_name(kind: type) -> str:
 def model(instance: Model) -> str:
     """Return ``app.Model(pk)``, without a query."""
     kind = type(instance)
-    known = type(kind) is ModelBase
-    options: Any = kind._meta if known else class_attribute(kind, "_meta")
     # Not instance.pk: it may be a property, or defer to the database.
     values = _values_of(instance)
-    field = options.pk
-    name = field.attname if field is not None else ""
-    pk = values.get(name)
-    plain = type(pk) is int and MIN_INT < pk < MAX_INT
-    if not plain or (name != "id" and is_secret(name)):  # Most are called id.
-        pk = _key(pk, field, values)
-    # Not options.label, which takes longer to say the same.
-    return f"{options.app_label}.{options.object_name}({pk})"
+    if type(kind) is ModelBase:  # Others may have a hash of their own.
+        try:
+            label, name = _known_models[kind]
+            pk = values[name]
+        except KeyError:
+            pass
+        else:
+            if type(pk) is int and not pk >> 62:  # Neither huge nor negative.
+                return f"{label}({pk})"
+    options: Any = class_attribute(kind, "_meta")
+    pk = (
+        _key(values.get(options.pk.attname), options.pk, values) if options.pk else None
+    )
+    return f"{options.label}({pk})"
 
 
 def _key(value: object, field: Any, values: Mapping[str, object]) -> str:
@@ -104,11 +112,14 @@ def fits(value: Any) -> bool:
 def sender(value: Any) -> str | None:
     """Return a name for the sender of a signal: a model's label, or a dotted name."""
     kind = type(value)
-    options: Any = getattr(value, "_meta", None) if kind is ModelBase else None
-    # A class that is still being made has none, or those of an abstract parent.
-    if options is not None and options.model is value:
-        label = f"{options.app_label}.{options.object_name}"
-        return label if options.apps is apps else _label_elsewhere(value, label)
+    if kind is ModelBase:
+        known = _known_models.get(value)
+        if known is not None:
+            return known[0]
+        options = getattr(value, "_meta", None)
+        # A class that is still being made has none, or those of an abstract parent.
+        if options is not None and options.model is value:
+            return _label(value, options)
     if value is None:
         return None
     if issubclass(kind, type):
@@ -121,11 +132,15 @@ def sender(value: Any) -> str | None:
     return f"<{type_name(kind)}>"
 
 
-def _label_elsewhere(value: type, label: str) -> str:
-    """Return the label of a model that is not among those of the apps."""
+def _label(value: type, options: Any) -> str:
+    """Return the label of a model, and keep it if it is one of the apps."""
+    label: str = options.label
     module = _module_of(value)
     if type(module) is str and module == "__fake__":
         return Historical(label)
+    if options.apps is apps and options.pk is not None:
+        name = options.pk.attname
+        _known_models[value] = label, None if is_secret(name) else name
     return label
 
 

@@ -7,6 +7,8 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import models
+from django.db.migrations.state import ProjectState
+from django.test.utils import isolate_apps
 
 from signals_demo.recorder import naming
 from signals_demo.recorder.naming import attribute, function, function_parts, sender
@@ -118,3 +120,56 @@ def test_the_parts_of_few_functions_are_kept(monkeypatch):
     assert function_parts(first) is function_parts(first)
     assert function_parts(second) == function_parts(second)
     assert [*known] == [id(first.__code__)]
+
+
+@pytest.fixture
+def known(monkeypatch):
+    monkeypatch.setattr(naming, "_known_models", found := {})
+    return found
+
+
+@pytest.mark.parametrize(
+    "pk", [3, 0, -3, 2**62, 2**70, 10**5000, True, None, "a"], ids=range(9)
+)
+def test_a_model_that_is_known_has_the_same_name(known, pk):
+    user = User(pk=pk)
+    before = naming.model(user), sender(User)
+
+    assert known == {User: ("auth.User", "id")}
+    assert (naming.model(user), sender(User)) == before
+    del vars(user)["id"]
+    assert naming.model(user) == "auth.User(None)"
+
+
+@pytest.mark.parametrize(("name", "shown"), [("pin", naming.MASK), ("number", "7")])
+def test_a_key_with_the_name_of_a_secret_is_masked_once_known(
+    known, monkeypatch, name, shown
+):
+    with isolate_apps("signals_demo") as isolated:
+        monkeypatch.setattr(naming, "apps", isolated)
+
+        class Coupon(models.Model):
+            pin = models.IntegerField(primary_key=name == "pin")
+            number = models.IntegerField(primary_key=name == "number")
+
+            class Meta:
+                app_label = "shop"
+
+    assert sender(Coupon) == "shop.Coupon"
+    assert Coupon in known
+    assert naming.model(Coupon(pin=7, number=7)).replace("'", "") == (
+        f"shop.Coupon({shown})"
+    )
+
+
+def test_models_that_may_go_are_not_kept(known):
+    historical = ProjectState.from_apps(apps).apps.get_model("auth", "User")
+    with isolate_apps("signals_demo"):
+
+        class Isolated(models.Model):
+            class Meta:
+                app_label = "shop"
+
+    assert sender(historical) == "auth.User"
+    assert sender(Isolated) == "shop.Isolated"
+    assert known == {}

@@ -13,7 +13,14 @@ from django.db.models.signals import ModelSignal, post_delete, pre_delete
 from django.dispatch import Signal
 
 from signals_demo.models import Pizza, Question
-from signals_demo.recorder import database, dispatch, record, recording, scope
+from signals_demo.recorder import (
+    database,
+    dispatch,
+    naming,
+    record,
+    recording,
+    scope,
+)
 from signals_demo.recorder.patching import with_subclasses
 from signals_demo.recorder.verdict import NEVER_CONNECTED
 
@@ -111,6 +118,13 @@ def test_the_code_of_a_receiver_is_let_go():
         assert code() is not None  # What goes on may see it again.
     gc.collect()
     assert code() is None
+
+
+def test_models_are_let_go():
+    with record():
+        OUTER.send(Question)
+        assert Question in naming._known_models
+    assert not naming._known_models
 
 
 def test_a_mocked_signal_stays_mocked():
