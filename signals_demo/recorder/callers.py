@@ -23,7 +23,8 @@ _LIBRARIES: Final = (
 _STANDARD: Final = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _OTHERS: Final = f"{sysconfig.get_path('purelib')}{os.sep}"
 
-_known: Final[dict[str, bool]] = {}
+#: Whether files that were asked for belong to a library, by their names.
+is_library: Final[dict[str, bool]] = {}
 
 
 def project_frame(frame: FrameType | None) -> FrameType | None:
@@ -34,9 +35,9 @@ def project_frame(frame: FrameType | None) -> FrameType | None:
     """
     while frame is not None:
         name = frame.f_code.co_filename
-        library = _known.get(name)
+        library = is_library.get(name)
         if library is None:
-            library = _known[name] = _is_library(name)
+            library = is_library[name] = _is_library(name)
         if not library:
             return frame
         frame = frame.f_back

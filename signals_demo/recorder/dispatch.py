@@ -18,7 +18,7 @@ from typing import Any, Final
 from django.dispatch import Signal, dispatcher
 
 from signals_demo.recorder import capture, database, scope
-from signals_demo.recorder.callers import project_frame
+from signals_demo.recorder.callers import is_library, project_frame
 from signals_demo.recorder.inventory import signal_name
 from signals_demo.recorder.naming import function_parts
 from signals_demo.recorder.patching import Replacing
@@ -83,22 +83,19 @@ def _begin(
     holders = room(parent, name, ENTRY_SIZE + size, described_sender)
     if not holders:
         return None
-    frame = project_frame(sys._getframe(2))
-    loop = asyncio._get_running_loop()
-    task = asyncio.current_task(loop) if loop is not None else None
     emission = Emission(
-        next(numbers),
-        name,
-        described_sender,
-        method,
-        described,
-        frame.f_code if frame is not None else None,
-        thread,
-        capture.masked(task.get_name()) if task is not None else None,
-        database.transaction_of(thread, named.get("using")) if database.open_ else None,
-        parent,
-        frame.f_lasti if frame is not None else 0,
+        next(numbers), name, described_sender, method, described, thread, parent
     )
+    frame = sys._getframe(2)
+    known = is_library.get(frame.f_code.co_filename) is False
+    caller = frame if known else project_frame(frame)
+    if caller is not None:
+        emission.call_site = caller.f_code, caller.f_lasti
+    if asyncio._get_running_loop() is not None:
+        task = asyncio.current_task()
+        emission.task = capture.masked(task.get_name()) if task is not None else None
+    if database.open_:
+        emission.transaction = database.transaction_of(thread, named.get("using"))
     keep(parent, emission, holders)
     return emission
 
@@ -157,10 +154,18 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
         if not receivers:
             emission.duration = clock() - began
             return responses
-        calls = _calls(emission, receivers)
+        root, holders = emission.parent.root, emission.holders
+        calls = []
+        for (
+            receiver
+        ) in receivers:  # Quicker than what _calls() does, which is the same.
+            calls.append(ReceiverCall(function_parts(receiver), root, holders))
+        if len(calls) > CALLS_IN_ENTRY:
+            _take(emission, calls)
+        else:
+            emission.calls = calls
         try:
-            for receiver in receivers:
-                call = calls[len(responses)]
+            for receiver, call in zip(receivers, calls, strict=True):
                 token = position.set(call)
                 call.started = started = clock()
                 try:
@@ -294,10 +299,11 @@ def _live_receivers(original: Callable[..., Any]) -> Callable[..., Any]:
         if emission is None:
             return synchronous, asynchronous
         # What is folded into an entry has calls already.
+        receivers = [*synchronous, *asynchronous]
         if emission.times == 1:
-            calls = _calls(emission, [*synchronous, *asynchronous])
+            calls = _calls(emission, receivers)
         else:
-            calls = _folded_calls(emission, [*synchronous, *asynchronous])
+            calls = _folded_calls(emission, receivers)
         return (
             [*map(Sync, synchronous, calls)],
             [*map(Async, asynchronous, calls[len(synchronous) :])],
@@ -335,10 +341,7 @@ def _calls(emission: Emission, receivers: Sequence[Any]) -> list[ReceiverCall]:
     """Return new calls, one for each receiver."""
     root, holders = emission.parent.root, emission.holders
     calls = [ReceiverCall(function_parts(each), root, holders) for each in receivers]
-    if len(calls) > CALLS_IN_ENTRY or emission.calls:
-        _take(emission, [*emission.calls, *calls])
-    else:
-        emission.calls = calls
+    _take(emission, [*emission.calls, *calls])
     return calls
 
 

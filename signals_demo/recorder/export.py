@@ -276,12 +276,12 @@ class _Reader:
             data["sender"],
             data["method"],
             data["arguments"],
-            data["caller"],
             data["thread"],
-            data["task"],
-            transaction,
             self.recording,
         )
+        emission.call_site = data["caller"]
+        emission.task = data["task"]
+        emission.transaction = transaction
         emission.times = data["times"]
         emission.calls = [self.call(each) for each in data["receivers"]]
         return emission

@@ -47,11 +47,7 @@ def room(
         size: how many bytes it takes, by estimate.
         sender: of its signal, described.
     """
-    takers = parent.root.looking
-    if everywhere:
-        takers += everywhere
-    if len(takers) == 1:  # As it is most of the time.
-        return takers if takers[0].takes(name, size, sender, parent) else ()
+    takers = parent.root.looking + everywhere
     for each in takers:
         if not each.takes(name, size, sender, parent):
             takers = tuple(taker for taker in takers if taker is not each)
@@ -67,10 +63,9 @@ def keep(parent: Parent, entry: Entry, holders: tuple[Recording, ...]) -> None:
         holders: the recordings that take it.
     """
     entry.holders = holders
-    # Most entries have one holder, and what they happen inside of is it, or is its.
-    if holders[0] is parent is holders[-1] or holders == parent.holders:
+    if holders == parent.holders:  # As they are most of the time.
         entries = parent.entries
-        if type(entries) is list:  # Without a call more, as it is most of the time.
+        if entries:  # Without a call more.
             entries.append(entry)
         else:
             _append(parent, entry)

@@ -25,6 +25,8 @@ Described: TypeAlias = (
 #: the name is whole. To put them together is left to who looks at them.
 FunctionParts: TypeAlias = tuple[str, str | CodeType, str]
 Entry: TypeAlias = Union["Emission", "Query", "CommitHook"]
+#: What happened inside of something; most receivers never need a list.
+Entries: TypeAlias = list[Entry] | tuple[()]
 #: What an entry may happen inside of, but for a recording.
 Above: TypeAlias = Union["Emission", "ReceiverCall", "CommitHook"]
 
@@ -88,7 +90,7 @@ class CommitHook:
     started: int | None = None
     duration = 0
     raised: str | None = None
-    entries: Sequence[Entry] = ()
+    entries: Entries = ()
     holders: tuple[Recording, ...] = ()
 
     def __init__(
@@ -142,7 +144,7 @@ class ReceiverCall:
     raised: str | None = None
     muted = False
     is_async = False
-    entries: Sequence[Entry] = ()
+    entries: Entries = ()
 
     def __init__(
         self, parts: FunctionParts, root: Root, holders: tuple[Recording, ...] = ()
@@ -205,9 +207,13 @@ class Emission:
     started: int | None = None
     duration = 0
     times = 1
+    task: str | None = None
     raised: str | None = None
     calls: Sequence[ReceiverCall] = ()
+    transaction: Transaction | None = None
     holders: tuple[Recording, ...] = ()
+    #: Code and the instruction of it that runs, or file and line.
+    call_site: tuple[CodeType, int] | str | None = None
     #: The signal itself, while Django's method runs and its receivers are not known.
     pending: object = None
 
@@ -218,28 +224,19 @@ class Emission:
         sender: str | None,
         method: str,
         arguments: dict[str, Described],
-        caller: CodeType | str | None,
         thread: int,
-        task: str | None,
-        transaction: Transaction | None,
         parent: Parent,
-        instruction: int = 0,
     ) -> None:
-        """Note what is known before the first receiver is called.
+        """Note what is known of all before the first receiver is called.
 
-        The caller is code, of which that instruction runs, or file and line. The
-        parent is what it happens inside of.
+        The parent is what it happens inside of.
         """
         self.order = order
         self.signal = signal
         self.sender = sender
         self.method = method
         self.arguments = arguments
-        self._caller = caller
-        self._instruction = instruction
         self.thread = thread
-        self.task = task
-        self.transaction = transaction
         self.parent = parent
 
     @property
@@ -250,11 +247,11 @@ class Emission:
     @property
     def caller(self) -> str | None:
         """File and line of the project's code that made it come, or None."""
-        code = self._caller
-        if code is None or isinstance(code, str):
-            return code
+        if self.call_site is None or isinstance(self.call_site, str):
+            return self.call_site
+        code, instruction = self.call_site
         for start, end, line in code.co_lines():
-            if start <= self._instruction < end and line is not None:
+            if start <= instruction < end and line is not None:
                 return f"{code.co_filename}:{line}"
         return f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -273,19 +270,18 @@ class Root:
             or commit hook that another one saw; or None.
         looking: the recordings of the context that see what happens in it: this one
             and those that it began inside of.
-        holders: none, as nothing holds it.
+        holders: itself, if it is a recording.
     """
 
-    __slots__ = ("entries", "looking", "outer", "root")
-
-    holders: tuple[Recording, ...] = ()
+    __slots__ = ("entries", "holders", "looking", "outer", "root")
 
     def __init__(self) -> None:
         """Begin without entries."""
         self.root: Root = self
+        self.holders: tuple[Recording, ...] = ()
         self.outer: Parent | None = None
         self.looking: tuple[Recording, ...] = ()
-        self.entries: Sequence[Entry] = []
+        self.entries: Entries = []
 
 
 #: What an entry may happen inside of.
@@ -327,6 +323,7 @@ class Recording(Root):
     ) -> None:
         """Begin without entries."""
         super().__init__()
+        self.holders = (self,)
         self.max_entries = max_entries
         self.max_bytes = max_bytes
         self.wanted = wanted
@@ -351,7 +348,7 @@ class Recording(Root):
             return False
         if (
             self.wanted is not None
-            and self not in parent.holders
+            and (self is parent or self not in parent.holders)
             and not self.wanted(name, sender)
         ):
             return False

@@ -7,6 +7,7 @@ from typing import Final
 from signals_demo.recorder.trace import (
     CommitHook,
     Emission,
+    Entries,
     Entry,
     ReceiverCall,
     Root,
@@ -72,9 +73,7 @@ def _copied_call(call: ReceiverCall, most: int | None, depth: int) -> ReceiverCa
     return made
 
 
-def _copied_all(
-    entries: Sequence[Entry], most: int | None, depth: int
-) -> Sequence[Entry]:
+def _copied_all(entries: Sequence[Entry], most: int | None, depth: int) -> Entries:
     if depth == 1:
         return ()
     return [copied(each, most, depth - 1) for each in entries[:most]]

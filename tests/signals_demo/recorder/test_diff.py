@@ -19,9 +19,7 @@ def nested(*trees, slow=()):
 
 def entry_of(tree, slow):
     name, *inner = tree if isinstance(tree, list) else [tree]
-    emission = Emission(
-        1, f"shop.{name}", None, "send", {}, None, 1, None, None, Recording(1, 1)
-    )
+    emission = Emission(1, f"shop.{name}", None, "send", {}, 1, Recording(1, 1))
     emission.started, emission.duration = 1, 5_000_000 if name in slow else 1_000_000
     if inner:
         call = ReceiverCall((f"of_{name}", "", ""), Recording(1, 1))

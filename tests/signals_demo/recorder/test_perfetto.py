@@ -183,7 +183,7 @@ def made(*spans):
     recording.entries = []
     calls = {None: recording}
     for name, parent, started, duration in spans:
-        emission = Emission(0, name, None, "send", {}, None, 1, None, None, recording)
+        emission = Emission(0, name, None, "send", {}, 1, recording)
         call = ReceiverCall((f"of {name}", "", ""), recording)
         for each in (emission, call):
             each.started, each.duration = started, duration

@@ -206,7 +206,7 @@ def test_not_sent_says_where_it_came_from(signals, told, monkeypatch, settings):
 
 def test_what_no_code_of_the_project_sent_is_said_so(signals, told):
     ping.send(None)
-    signals.recording.entries[0]._caller = None
+    signals.recording.entries[0].call_site = None
     assert told(signals.not_sent, ping)[-1] == "  from no code of the project"
 
 

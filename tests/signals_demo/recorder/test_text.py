@@ -163,9 +163,8 @@ def test_what_comes_for_each_row_and_nobody_received_is_only_counted():
 
 def made(signal="shop.sold", sender="shop", transaction=None, **arguments):
     recording = Recording(1, 1)
-    emission = Emission(
-        1, signal, sender, "send", arguments, None, 1, None, transaction, recording
-    )
+    emission = Emission(1, signal, sender, "send", arguments, 1, recording)
+    emission.transaction = transaction
     emission.started, emission.duration = 1, 5_000
     return emission
 

@@ -65,7 +65,7 @@ def test_receivers_of_django_are_left_out():
     root = Root()
 
     def emission():
-        return Emission(1, "a.b", None, "send", {}, None, 1, None, None, root)
+        return Emission(1, "a.b", None, "send", {}, 1, root)
 
     ours, theirs = (
         ReceiverCall((f"{name}.x", "", ""), root) for name in ("shop", "django")

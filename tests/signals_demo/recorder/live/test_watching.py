@@ -117,7 +117,7 @@ def test_changes_without_end_are_told_from_time_to_time(watch):
 
 
 def test_what_goes_on_is_watched_but_not_for_ever(watch):
-    entry = Emission(1, "a", None, "send", {}, None, 1, None, None, None)
+    entry = Emission(1, "a", None, "send", {}, 1, None)
     watch.add(entry, None, 0)
     assert settle(watch, MAX_SECONDS - 1) == []
     entry.duration = 1
@@ -128,7 +128,7 @@ def test_what_goes_on_is_watched_but_not_for_ever(watch):
 
 def test_only_so_many_are_watched_and_what_is_open_stays(watch):
     def emission(order, duration):
-        made = Emission(order, "a", None, "send", {}, None, 1, None, None, None)
+        made = Emission(order, "a", None, "send", {}, 1, None)
         made.duration = duration
         return made
 
