@@ -90,7 +90,8 @@ def _begin(
     known = is_library.get(frame.f_code.co_filename) is False
     caller = frame if known else project_frame(frame)
     if caller is not None:
-        emission.call_site = caller.f_code, caller.f_lasti
+        emission.call_site = caller.f_code
+        emission.instruction = caller.f_lasti
     if asyncio._get_running_loop() is not None:
         task = asyncio.current_task()
         emission.task = capture.masked(task.get_name()) if task is not None else None

@@ -212,8 +212,9 @@ class Emission:
     calls: Sequence[ReceiverCall] = ()
     transaction: Transaction | None = None
     holders: tuple[Recording, ...] = ()
-    #: Code and the instruction of it that runs, or file and line.
-    call_site: tuple[CodeType, int] | str | None = None
+    #: The code that made it come, or file and line; and which instruction of the code.
+    call_site: CodeType | str | None = None
+    instruction = 0
     #: The signal itself, while Django's method runs and its receivers are not known.
     pending: object = None
 
@@ -247,11 +248,11 @@ class Emission:
     @property
     def caller(self) -> str | None:
         """File and line of the project's code that made it come, or None."""
-        if self.call_site is None or isinstance(self.call_site, str):
-            return self.call_site
-        code, instruction = self.call_site
+        code = self.call_site
+        if code is None or isinstance(code, str):
+            return code
         for start, end, line in code.co_lines():
-            if start <= instruction < end and line is not None:
+            if start <= self.instruction < end and line is not None:
                 return f"{code.co_filename}:{line}"
         return f"{code.co_filename}:{code.co_firstlineno}"
 

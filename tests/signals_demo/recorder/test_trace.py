@@ -15,9 +15,10 @@ from signals_demo.recorder.trace import (
 from signals_demo.recorder.transaction import COMMITTED, OPEN, ROLLED_BACK, Transaction
 
 
-def emission(order=1, *, call_site=None, transaction=None, parent=None):
+def emission(order=1, *, call_site=None, instruction=0, transaction=None, parent=None):
     made = Emission(order, "shop.signals.sold", None, "send", {}, 1, parent)
-    made.call_site, made.transaction = call_site, transaction
+    made.call_site, made.instruction = call_site, instruction
+    made.transaction = transaction
     return made
 
 
@@ -85,7 +86,8 @@ def test_the_caller_is_text_or_the_line_of_an_instruction():
         co_lines=lambda: [(0, 2, None), (2, 8, 5), (8, 9, 6)],
     )
     callers = [
-        emission(call_site=(lines, instruction)).caller for instruction in (4, 8, 0)
+        emission(call_site=lines, instruction=instruction).caller
+        for instruction in (4, 8, 0)
     ]
     assert callers == ["shop.py:5", "shop.py:6", "shop.py:1"]
     assert emission(call_site="shop.py:3").caller == "shop.py:3"
