@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Good for a demonstration only: everybody can read it.
@@ -81,7 +83,7 @@ def database(vendor: str, name: str | None = None) -> dict[str, Any]:
         name: database name, for SQLite a file; None is the vendor's default.
 
     Raises:
-        KeyError: the vendor is none of the three.
+        ImproperlyConfigured: the vendor is none of the three.
     """
     env = os.environ.get
     databases: dict[str, dict[str, Any]] = {
@@ -105,6 +107,12 @@ def database(vendor: str, name: str | None = None) -> dict[str, Any]:
             "OPTIONS": {"charset": "utf8mb4"},
         },
     }
+    if vendor not in databases:
+        known = ", ".join(databases)
+        raise ImproperlyConfigured(
+            f"There is no database vendor {vendor!r}: set DATABASE_VENDOR to one of"
+            f" {known}."
+        )
     return databases[vendor]
 
 

@@ -1,6 +1,7 @@
 import sqlite3
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import ConnectionHandler
 
 from example_project.settings import database
@@ -52,3 +53,8 @@ def test_sqlite_transaction_takes_its_turn_where_it_begins(connect, impatient):
 def test_sqlite_waits_for_its_turn(connect):
     with connect().cursor() as cursor:
         assert cursor.execute("PRAGMA busy_timeout").fetchone() == (20_000,)
+
+
+def test_another_vendor_is_told_which_there_are():
+    with pytest.raises(ImproperlyConfigured, match=r"'mysql'.*sqlite, postgresql, mar"):
+        database("mysql")
