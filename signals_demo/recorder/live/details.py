@@ -96,7 +96,8 @@ def verdict(connection: Connection, sender: str | None) -> str:
 def source(receiver: object) -> dict[str, Any]:
     """Return the source of a receiver, and the line on which it begins."""
     code = capture.function_parts(receiver)[1]
-    if isinstance(code, CodeType):
+    # All that exec() makes goes by that name, and the text of "python -c" as well.
+    if isinstance(code, CodeType) and code.co_filename != "<string>":
         try:
             lines, first = inspect.getsourcelines(code)
         except (OSError, TypeError, SyntaxError, IndexError):  # It has none, or others.
