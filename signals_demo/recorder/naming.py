@@ -41,15 +41,15 @@ _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 #: its hash would take all that it consists of. Of functions with the same code, as
 #: wrappers have, the last one is here.
 _known_parts: Final[dict[int, FunctionParts]] = {}
-#: How many of them are kept, until the last recording ends.
-MAX_KNOWN_PARTS: Final = 5_000
 #: The labels of the models of the apps, and where their objects hold the primary key;
 #: None if it has the name of a secret.
 _known_models: Final[dict[type, tuple[str, str | None]]] = {}
+#: How many functions, and how many models, are kept until the last recording ends.
+MAX_KNOWN: Final = 5_000
 
 
 def forget() -> None:
-    """Let go of functions and models, because nothing records any more."""
+    """Let go of functions and models, because the last recording has ended."""
     _known_parts.clear()
     _known_models.clear()
 
@@ -73,28 +73,28 @@ def model(instance: Model) -> str:
     kind = type(instance)
     # Not instance.pk: it may be a property, or defer to the database.
     values = _values_of(instance)
-    if type(kind) is ModelBase:  # Others may have a hash of their own.
-        try:
-            label, name = _known_models[kind]
-            pk = values[name]
-        except KeyError:
-            pass
-        else:
-            if type(pk) is int and not pk >> 62:  # Neither huge nor negative.
-                return f"{label}({pk})"
+    # Other metaclasses may have a hash of their own, and so may dicts have methods.
+    known = _known_models.get(kind) if type(kind) is ModelBase else None
+    if known is not None:
+        label, name = known
+        pk = dict.get(values, name) if name else None
+        if type(pk) is int and not pk >> 62:  # Neither huge nor negative.
+            return f"{label}({pk})"
     options: Any = class_attribute(kind, "_meta")
-    pk = (
-        _key(values.get(options.pk.attname), options.pk, values) if options.pk else None
-    )
+    field = options.pk
+    value = dict.get(values, field.attname) if field is not None else None
+    pk = _key(value, field, values)
     return f"{options.label}({pk})"
 
 
-def _key(value: object, field: Any, values: Mapping[str, object]) -> str:
+def _key(value: object, field: Any, values: dict[str, object]) -> str:
     """Describe a primary key that is no plain number, or has the name of a secret."""
     kind = type(value)
     if value is None and isinstance(field, CompositePrimaryKey):
         parts: Iterable[Any] = field.fields
-        return ", ".join(_key(values.get(each.attname), each, values) for each in parts)
+        return ", ".join(
+            _key(dict.get(values, each.attname), each, values) for each in parts
+        )
     if value is not None and is_secret(field.attname):
         return repr(MASK)
     if kind is str:
@@ -138,7 +138,8 @@ def _label(value: type, options: Any) -> str:
     module = _module_of(value)
     if type(module) is str and module == "__fake__":
         return Historical(label)
-    if options.apps is apps and options.pk is not None:
+    kept = options.apps is apps and len(_known_models) < MAX_KNOWN
+    if kept and options.pk is not None:
         name = options.pk.attname
         _known_models[value] = label, None if is_secret(name) else name
     return label
@@ -207,7 +208,7 @@ def function_parts(value: Any) -> FunctionParts:
             return known
         if type(module) is type(name) is str and len(module) + len(name) < MAX_LENGTH:
             parts = name, code, module
-            if len(_known_parts) < MAX_KNOWN_PARTS:
+            if len(_known_parts) < MAX_KNOWN:
                 _known_parts[id(code)] = parts
             return parts
         return clean(f"{text_of(module)}.{text_of(name)}"), value.__code__, ""

@@ -115,11 +115,20 @@ def test_functions_with_the_same_code_have_names_of_their_own():
 
 def test_the_parts_of_few_functions_are_kept(monkeypatch):
     monkeypatch.setattr(naming, "_known_parts", known := {})
-    monkeypatch.setattr(naming, "MAX_KNOWN_PARTS", 1)
+    monkeypatch.setattr(naming, "MAX_KNOWN", 1)
     first, second = (lambda: None), (lambda: None)
     assert function_parts(first) is function_parts(first)
     assert function_parts(second) == function_parts(second)
     assert [*known] == [id(first.__code__)]
+
+
+class Evil(dict):
+    """What an object may hold its attributes in."""
+
+    def __missing__(self, name):
+        raise SystemExit
+
+    __getitem__ = get = __missing__
 
 
 @pytest.fixture
@@ -139,6 +148,34 @@ def test_a_model_that_is_known_has_the_same_name(known, pk):
     assert (naming.model(user), sender(User)) == before
     del vars(user)["id"]
     assert naming.model(user) == "auth.User(None)"
+    user.__dict__ = Evil(vars(user))
+    assert naming.model(user) == "auth.User(None)"
+
+
+@isolate_apps("signals_demo")
+def test_models_of_all_kinds_have_the_same_name_once_known(known, monkeypatch):
+    class Meta:
+        app_label = "shop"
+
+    class Proxied:
+        app_label = "shop"
+        proxy = True
+
+    held = {"__module__": HERE, "Meta": Meta}
+    book = type("Book", (models.Model,), {**held})
+    proxy = type("OldBook", (book,), {**held, "Meta": Proxied})
+    child = type("Novel", (book,), {**held})
+    key = models.OneToOneField(book, models.CASCADE, primary_key=True)
+    cover = type("Cover", (models.Model,), {**held, "book": key})
+    made = [book(pk=1), proxy(pk=2), child(pk=3), cover(book_id=4)]
+    before = [naming.model(each) for each in made]
+    monkeypatch.setattr(naming, "apps", book._meta.apps)
+    senders = [sender(type(each)) for each in made]
+
+    assert [*known] == [book, proxy, child, cover]
+    assert senders == [f"shop.{each.__name__}" for each in known]
+    assert before == [f"{name}({n})" for n, name in enumerate(senders, 1)]
+    assert [naming.model(each) for each in made] == before
 
 
 @pytest.mark.parametrize(("name", "shown"), [("pin", naming.MASK), ("number", "7")])
@@ -157,9 +194,9 @@ def test_a_key_with_the_name_of_a_secret_is_masked_once_known(
 
     assert sender(Coupon) == "shop.Coupon"
     assert Coupon in known
-    assert naming.model(Coupon(pin=7, number=7)).replace("'", "") == (
-        f"shop.Coupon({shown})"
-    )
+    coupon = Coupon(pin=7, number=7)
+    coupon.__dict__[None] = 8
+    assert naming.model(coupon).replace("'", "") == f"shop.Coupon({shown})"
 
 
 def test_models_that_may_go_are_not_kept(known):
@@ -173,3 +210,12 @@ def test_models_that_may_go_are_not_kept(known):
     assert sender(historical) == "auth.User"
     assert sender(Isolated) == "shop.Isolated"
     assert known == {}
+
+
+def test_few_models_are_kept(known, monkeypatch):
+    monkeypatch.setattr(naming, "MAX_KNOWN", 1)
+    assert [sender(User), sender(User.groups.through)] == [
+        "auth.User",
+        "auth.User_groups",
+    ]
+    assert [*known] == [User]
