@@ -5,8 +5,8 @@
 The ways take turns, each from empty tables to a commit. The raw driver is given its
 codes drawn and sorted in chunks, which is best for an index, and is judged by the best
 of its ways; what issuing takes beside one that has to draw and sort them is printed,
-too. ``bulk_create`` is timed up to 100,000 codes: beyond, it only takes longer. Each
-size takes several rounds, more than a million one.
+too. ``bulk_create`` is timed up to 100,000 codes: beyond, it only takes longer. Sizes
+up to a million take several rounds, larger ones take one.
 
 Peak memory is that of a process of its own that issues the codes.
 
@@ -30,7 +30,7 @@ from benchmarks import seeding
 
 SIZES = (1_000, 100_000, 1_000_000)
 
-#: Rounds for each size, or one; the first one of several warms up.
+#: Rounds up to a million, of which the first one warms up; beyond, there is one.
 ROUNDS = {1_000: 41, 100_000: 4, 1_000_000: 4}
 
 #: Most codes that ``bulk_create`` is asked for.

@@ -386,7 +386,7 @@ def arguments(
         describe = allowed.get(name, _type_only)
         # Two that are sent most often, with fewer calls.
         if describe is _text and type(value) is str:
-            plain = value.isprintable() and len(value) < MAX_LENGTH
+            plain = len(value) < MAX_LENGTH and value.isprintable()
             described[name] = value if plain else clean(value)
             continue
         if describe is _instance and type(type(value)) is ModelBase:

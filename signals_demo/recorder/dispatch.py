@@ -87,8 +87,9 @@ def _begin(
         next(numbers), name, described_sender, method, described, thread, parent
     )
     frame = sys._getframe(2)
-    known = is_library.get(frame.f_code.co_filename) is False
-    caller = frame if known else project_frame(frame)
+    # Most are the project's own; then without a call.
+    ours = is_library.get(frame.f_code.co_filename) is False
+    caller = frame if ours else project_frame(frame)
     if caller is not None:
         emission.call_site = caller.f_code
         emission.instruction = caller.f_lasti
@@ -156,11 +157,10 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
             emission.duration = clock() - began
             return responses
         root, holders = emission.parent.root, emission.holders
+        # The same as _calls(), and quicker.
         calls = []
-        for (
-            receiver
-        ) in receivers:  # Quicker than what _calls() does, which is the same.
-            calls.append(ReceiverCall(function_parts(receiver), root, holders))
+        for each in receivers:
+            calls.append(ReceiverCall(function_parts(each), root, holders))
         if len(calls) > CALLS_IN_ENTRY:
             _take(emission, calls)
         else:

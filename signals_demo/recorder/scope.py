@@ -65,7 +65,7 @@ def keep(parent: Parent, entry: Entry, holders: tuple[Recording, ...]) -> None:
     entry.holders = holders
     if holders == parent.holders:  # As they are most of the time.
         entries = parent.entries
-        if entries:  # Without a call more.
+        if entries:  # A list that has begun; () and an empty one go the longer way.
             entries.append(entry)
         else:
             _append(parent, entry)

@@ -198,6 +198,8 @@ class Emission:
         times: how many emissions are folded into this one.
         thread: the number that the system gave to the thread.
         task: the name of the asyncio task, or None outside of one.
+        call_site: the code of the project that made it come, or its file and line.
+        instruction: the one of that code which ran.
         calls: its receivers, in the order in which Django calls them.
         transaction: inside which it was sent, or None.
         raised: the class of the exception that left it, or None.
@@ -212,7 +214,6 @@ class Emission:
     calls: Sequence[ReceiverCall] = ()
     transaction: Transaction | None = None
     holders: tuple[Recording, ...] = ()
-    #: The code that made it come, or file and line; and which instruction of the code.
     call_site: CodeType | str | None = None
     instruction = 0
     #: The signal itself, while Django's method runs and its receivers are not known.

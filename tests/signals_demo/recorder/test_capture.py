@@ -494,6 +494,13 @@ def test_only_what_is_allowed_of_a_signal_is_kept():
     }
 
 
+@pytest.mark.parametrize("using", ["x" * 10_000, "x" * MAX_LENGTH, "x"])
+def test_texts_of_signals_are_bounded(using):
+    described, _ = capture.arguments(SAVED, {"using": using})
+    assert described["using"] in (using, f"{using[: MAX_LENGTH - 1]}…")
+    assert len(described["using"]) <= MAX_LENGTH
+
+
 def test_many_names_and_keys_are_bounded():
     described = describes(
         SAVED,

@@ -124,11 +124,12 @@ def entries(events):
 
 
 def named_entry(events):
-    """Return the next entry of ``NAME``, in whichever message it comes."""
-    while True:
-        for entry in entries(events):
-            if entry["signal"] == NAME:
-                return entry
+    """Return the only entry of ``NAME`` in the next message that has one."""
+    found = []
+    while not found:
+        found = [each for each in entries(events) if each["signal"] == NAME]
+    (entry,) = found
+    return entry
 
 
 PAGES = [
