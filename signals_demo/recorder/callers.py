@@ -24,7 +24,7 @@ _STANDARD: Final = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _OTHERS: Final = f"{sysconfig.get_path('purelib')}{os.sep}"
 
 #: Whether files that were asked for belong to a library, by their names.
-is_library: Final[dict[str, bool]] = {}
+in_library: Final[dict[str, bool]] = {}
 
 
 def project_frame(frame: FrameType | None) -> FrameType | None:
@@ -35,9 +35,9 @@ def project_frame(frame: FrameType | None) -> FrameType | None:
     """
     while frame is not None:
         name = frame.f_code.co_filename
-        library = is_library.get(name)
+        library = in_library.get(name)
         if library is None:
-            library = is_library[name] = _is_library(name)
+            library = in_library[name] = _is_library(name)
         if not library:
             return frame
         frame = frame.f_back

@@ -18,7 +18,7 @@ from typing import Any, Final
 from django.dispatch import Signal, dispatcher
 
 from signals_demo.recorder import capture, database, scope
-from signals_demo.recorder.callers import is_library, project_frame
+from signals_demo.recorder.callers import in_library, project_frame
 from signals_demo.recorder.inventory import signal_name
 from signals_demo.recorder.naming import function_parts
 from signals_demo.recorder.patching import Replacing
@@ -88,7 +88,7 @@ def _begin(
     )
     frame = sys._getframe(2)
     # Most are the project's own; then without a call.
-    ours = is_library.get(frame.f_code.co_filename) is False
+    ours = in_library.get(frame.f_code.co_filename) is False
     caller = frame if ours else project_frame(frame)
     if caller is not None:
         emission.call_site = caller.f_code
