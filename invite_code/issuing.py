@@ -204,7 +204,7 @@ def _insert_chunk(
 ) -> None:
     # Among 2^75 codes a clash does not happen, and looking for one first would cost
     # more than the insert. So the unique index looks. It takes codes best in their
-    # order; by their first symbols is near enough, and costs next to nothing.
+    # order; by their first symbols is near enough, and costs little.
     codes = code_format.generate_json(size)
     for _ in range(MAX_CLASHES):
         try:

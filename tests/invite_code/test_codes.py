@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from invite_code.codes import CROCKFORD, MAX_LENGTH, SEPARATORS, CodeFormat
+from invite_code.codes import CROCKFORD, IN_ORDER, MAX_LENGTH, SEPARATORS, CodeFormat
 from invite_code.errors import Malformed
 
 DEFAULT = CodeFormat()
@@ -24,6 +24,11 @@ MIXED = CodeFormat(string.ascii_letters + string.digits, 12, check_symbol=False)
 RFC_4648 = CodeFormat("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 BINARY = CodeFormat("01", MAX_LENGTH, check_symbol=False)
 LOWER_CROCKFORD = CodeFormat(CROCKFORD.lower())
+#: Too short for all the symbols by which codes are put in order, or just long enough.
+SHORT = [
+    *(CodeFormat("zyxAb9", length, check_symbol=False) for length in range(1, 6)),
+    *(CodeFormat(length=length) for length in range(2, 7)),
+]
 FORMATS = [DEFAULT, CLASSIC, LOWER, MIXED, RFC_4648, BINARY, LOWER_CROCKFORD]
 every_format = pytest.mark.parametrize(
     "code_format",
@@ -81,7 +86,7 @@ def test_as_many_codes_are_generated_as_asked(count):
         assert len(json.loads(code_format.generate_json(count))) == count
 
 
-@every_format
+@pytest.mark.parametrize("code_format", [*FORMATS, *SHORT])
 def test_codes_as_json_are_codes_with_their_first_symbols_in_order(code_format):
     drawn = []
     for generate in code_format.generate, code_format.generate_json:
@@ -89,10 +94,17 @@ def test_codes_as_json_are_codes_with_their_first_symbols_in_order(code_format):
             drawn.append(generate(1000))
     codes, in_order = drawn[0], json.loads(drawn[1])
     assert all(code_format.normalize(code) == code for code in in_order)
-    # Whatever has been drawn to stand beside a first symbol has stayed in its place.
-    rest = slice(1, code_format.random_length)
+    # Whatever has been drawn to stand beside first symbols has stayed in its place.
+    rest = slice(IN_ORDER, code_format.random_length)
     assert [code[rest] for code in in_order] == [code[rest] for code in codes]
-    assert [code[0] for code in in_order] == sorted(code[0] for code in codes)
+    # What has been drawn for those is the ranks of the symbols.
+    with mock.patch("secrets.token_bytes", random.Random(1).randbytes):
+        columns = code_format._columns(1000)[:IN_ORDER]
+    by_rank = sorted(code_format.alphabet)
+    first_symbols = slice(min(IN_ORDER, code_format.random_length))
+    assert [code[first_symbols] for code in in_order] == sorted(
+        "".join(map(by_rank.__getitem__, ranks)) for ranks in zip(*columns, strict=True)
+    )
 
 
 @every_format
