@@ -264,7 +264,7 @@ def inserter(
     defaults = {
         field.attname: field.get_default()
         for field in model._meta.concrete_fields
-        if not (field.primary_key or field.name == "code" or field.attname in values)
+        if not (field.primary_key or field.name == "code")
     }
     values = defaults | values
     if _makes_rows_of_json(connection):
@@ -284,18 +284,18 @@ def _statement(
 ) -> tuple[str, list[Any]]:
     """Return the statement that inserts codes, and its parameters but the codes."""
     quote = connection.ops.quote_name
-    filled = {name for name, value in values.items() if value is not None}
-    fields = [field for field in model._meta.concrete_fields if field.attname in filled]
-    names = ["code", *(str(field.column) for field in fields)]
-    columns = ", ".join(map(quote, names))
-    selected = ", ".join(["value", *("%s" for _ in fields)])
+    filled = {
+        str(field.column): field.get_db_prep_save(values[field.attname], connection)
+        for field in model._meta.concrete_fields
+        if values.get(field.attname) is not None
+    }
+    columns = ", ".join(map(quote, ["code", *filled]))
+    selected = ", ".join(["value", *["%s"] * len(filled)])
     sql = (
         f"INSERT INTO {quote(model._meta.db_table)} ({columns})"
         f" SELECT {selected} FROM {ROWS[connection.vendor]}"
     )
-    return sql, [
-        field.get_db_prep_save(values[field.attname], connection) for field in fields
-    ]
+    return sql, [*filled.values()]
 
 
 def _execute(
