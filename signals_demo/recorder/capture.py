@@ -357,9 +357,7 @@ ALLOWED: Final[Mapping[str, Mapping[str, Callable[[Any], Described]]]] = {
 _allowed: Final[dict[str, Mapping[str, Callable[[Any], Described]] | None]] = {}
 
 
-def arguments(
-    signal: str, named: Mapping[str, Any]
-) -> tuple[dict[str, Described], int]:
+def arguments(signal: str, named: dict[str, Any]) -> tuple[dict[str, Described], int]:
     """Describe what a signal is sent with.
 
     Args:
@@ -376,18 +374,19 @@ def arguments(
     if allowed is None:
         budget = _Budget()
         return _describe_mapping(dict(named), budget, 0), MAX_SIZE - budget.left
-    # Not a copy: the garbage collector looks through those of what held objects.
-    described: dict[str, Any] = {}
+    # A copy is made quickly, and most of what is in it is harmless and stays. What is
+    # not has to be replaced below, in each case.
+    described: dict[str, Any] = named.copy()
     size = 100 * len(named)
     for name, value in named.items():
         if value is None or value is True or value is False:
-            described[name] = value
             continue
         describe = allowed.get(name, _type_only)
         # Two that are sent most often, with fewer calls.
         if describe is _text and type(value) is str:
             plain = len(value) < MAX_LENGTH and value.isprintable()
-            described[name] = value if plain else clean(value)
+            if not plain:
+                described[name] = clean(value)
             continue
         if describe is _instance and type(type(value)) is ModelBase:
             described[name] = model(value)
