@@ -22,7 +22,7 @@ from signals_demo.recorder.callers import in_library, project_frame
 from signals_demo.recorder.inventory import signal_name
 from signals_demo.recorder.naming import function_parts
 from signals_demo.recorder.patching import Replacing
-from signals_demo.recorder.scope import AMBIENT, keep, numbers, position, room
+from signals_demo.recorder.scope import AMBIENT, keep, numbers, position
 from signals_demo.recorder.standins import Async, Driven, Receiver, Sync, coroutine_of
 from signals_demo.recorder.trace import Emission, Parent, ReceiverCall, Recording
 
@@ -80,7 +80,12 @@ def _begin(
         if folded is not None:
             return folded
     described, size = capture.arguments(name, named)
-    holders = room(parent, name, ENTRY_SIZE + size, described_sender)
+    size += ENTRY_SIZE
+    # As room() does, for a signal and its sender.
+    holders = parent.root.looking + scope.everywhere
+    for each in holders:
+        if not each.takes(name, size, described_sender, parent):
+            holders = tuple(holder for holder in holders if holder is not each)
     if not holders:
         return None
     emission = Emission(
@@ -98,7 +103,12 @@ def _begin(
         emission.task = capture.masked(task.get_name()) if task is not None else None
     if database.open_:
         emission.transaction = database.transaction_of(thread, named.get("using"))
-    keep(parent, emission, holders)
+    entries = parent.entries
+    if entries and holders == parent.holders:  # As most are; then without a call.
+        emission.holders = holders
+        entries.append(emission)
+    else:
+        keep(parent, emission, holders)
     return emission
 
 

@@ -36,20 +36,17 @@ def looking(parent: Parent) -> tuple[Recording, ...]:
     return parent.root.looking + everywhere
 
 
-def room(
-    parent: Parent, name: str, size: int, sender: str | None = None
-) -> tuple[Recording, ...]:
-    """Return the recordings that take an entry.
+def room(parent: Parent, name: str, size: int) -> tuple[Recording, ...]:
+    """Return the recordings that take an entry, if it is no emission.
 
     Args:
         parent: what it happens inside of.
-        name: of its signal, or what kind of entry it is.
+        name: what kind of entry it is.
         size: how many bytes it takes, by estimate.
-        sender: of its signal, described.
     """
     takers = parent.root.looking + everywhere
     for each in takers:
-        if not each.takes(name, size, sender, parent):
+        if not each.takes(name, size, None, parent):
             takers = tuple(taker for taker in takers if taker is not each)
     return takers
 
