@@ -373,7 +373,7 @@ def arguments(signal: str, named: dict[str, Any]) -> tuple[dict[str, Described],
         allowed = _allowed[signal] = ALLOWED.get(signal.rpartition(".")[0])
     if allowed is None:
         budget = _Budget()
-        return _describe_mapping(dict(named), budget, 0), MAX_SIZE - budget.left
+        return _describe_mapping(named, budget, 0), MAX_SIZE - budget.left
     # A copy is made quickly, and most of what is in it is harmless and stays. What is
     # not has to be replaced below, in each case.
     described: dict[str, Any] = named.copy()
