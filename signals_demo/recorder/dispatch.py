@@ -20,7 +20,7 @@ from django.dispatch import Signal, dispatcher
 from signals_demo.recorder import capture, database, scope
 from signals_demo.recorder.callers import in_library, project_frame
 from signals_demo.recorder.inventory import signal_name
-from signals_demo.recorder.naming import function_parts
+from signals_demo.recorder.naming import receiver_parts
 from signals_demo.recorder.patching import Replacing
 from signals_demo.recorder.scope import AMBIENT, keep, numbers, position
 from signals_demo.recorder.standins import Async, Driven, Receiver, Sync, coroutine_of
@@ -170,7 +170,7 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
         # The same as _calls(), and quicker.
         calls = []
         for each in receivers:
-            calls.append(ReceiverCall(function_parts(each), root, holders))
+            calls.append(ReceiverCall(receiver_parts(each), root, holders))
         if len(calls) > CALLS_IN_ENTRY:
             _take(emission, calls)
         else:
@@ -353,7 +353,7 @@ def _audible(
 def _calls(emission: Emission, receivers: Sequence[Any]) -> list[ReceiverCall]:
     """Return new calls, one for each receiver."""
     root, holders = emission.parent.root, emission.holders
-    calls = [ReceiverCall(function_parts(each), root, holders) for each in receivers]
+    calls = [ReceiverCall(receiver_parts(each), root, holders) for each in receivers]
     _take(emission, [*emission.calls, *calls])
     return calls
 
@@ -372,7 +372,7 @@ def _folded_call(
     calls: list[ReceiverCall],
     muted: bool = False,
 ) -> ReceiverCall:
-    parts = function_parts(receiver)
+    parts = receiver_parts(receiver)
     for call in calls:
         if call.muted == muted and call.parts == parts:
             call.times += 1

@@ -1,5 +1,6 @@
 """Names for what is foreign, and a look at what it holds: none of its code runs."""
 
+import weakref
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import (
@@ -36,11 +37,9 @@ _contents_of: Final = vars(ModuleType)["__dict__"].__get__
 _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 
 
-#: What functions are called. Without it each call would have parts of its own for the
-#: garbage collector to look through. By the identity of the code, which the parts hold;
-#: its hash would take all that it consists of. Of functions with the same code, as
-#: wrappers have, the last one is here.
-_known_parts: Final[dict[int, FunctionParts]] = {}
+#: What functions are called, by their identities. Without it each call would have parts
+#: of its own for the garbage collector to look through.
+_known_parts: Final[dict[int, tuple[weakref.ref[FunctionType], FunctionParts]]] = {}
 #: The labels of the models of the apps, and where their objects hold the primary key;
 #: None if it has the name of a secret.
 _known_models: Final[dict[type, tuple[str, str | None]]] = {}
@@ -195,6 +194,19 @@ def function(value: object) -> tuple[str, str]:
     return name, f"{place.co_filename}:{place.co_firstlineno}"
 
 
+def receiver_parts(value: Any) -> FunctionParts:
+    """Return ``function_parts()``; of a function, those of the first time."""
+    if type(value) is MethodType:
+        value = value.__func__
+    known = _known_parts.get(id(value))
+    if known is not None and known[0]() is value:
+        return known[1]
+    parts = function_parts(value)
+    if type(value) is FunctionType and len(_known_parts) < MAX_KNOWN:
+        _known_parts[id(value)] = weakref.ref(value), parts
+    return parts
+
+
 def function_parts(value: Any) -> FunctionParts:
     """Return what ``function()`` does, not yet put together where that can wait."""
     kind = type(value)
@@ -203,15 +215,9 @@ def function_parts(value: Any) -> FunctionParts:
         kind = type(value)
     if kind is FunctionType:
         module, name, code = value.__module__, value.__qualname__, value.__code__
-        known = _known_parts.get(id(code))
-        if known is not None and known[0] is name and known[2] is module:
-            return known
         if type(module) is type(name) is str and len(module) + len(name) < MAX_LENGTH:
-            parts = name, code, module
-            if len(_known_parts) < MAX_KNOWN:
-                _known_parts[id(code)] = parts
-            return parts
-        return clean(f"{text_of(module)}.{text_of(name)}"), value.__code__, ""
+            return name, code, module
+        return clean(f"{text_of(module)}.{text_of(name)}"), code, ""
     if kind is partial or kind is MethodType:
         called = _unwrapped(value)
         name = "…" if called is None else function(called)[0]

@@ -1,5 +1,6 @@
 import sys
 import types
+import weakref
 from functools import partial, wraps
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from django.db.migrations.state import ProjectState
 from django.test.utils import isolate_apps
 
 from signals_demo.recorder import naming
-from signals_demo.recorder.naming import attribute, function, function_parts, sender
+from signals_demo.recorder.naming import (
+    attribute,
+    function,
+    function_parts,
+    receiver_parts,
+    sender,
+)
 
 HERE = __name__
 
@@ -108,6 +115,7 @@ def test_functions_with_the_same_code_have_names_of_their_own():
     for wrapper, wrapped in (first, one), (second, other), (first, one):
         name, place = function(wrapper)
         assert name == f"{__name__}.{wrapped.__qualname__}"
+        assert receiver_parts(wrapper) == function_parts(wrapper)
         assert place.startswith(f"{__file__}:")
     first.__module__ = "elsewhere"
     assert function(first)[0] == f"elsewhere.{one.__qualname__}"
@@ -116,10 +124,29 @@ def test_functions_with_the_same_code_have_names_of_their_own():
 def test_the_parts_of_few_functions_are_kept(monkeypatch):
     monkeypatch.setattr(naming, "_known_parts", known := {})
     monkeypatch.setattr(naming, "MAX_KNOWN", 1)
-    first, second = (lambda: None), (lambda: None)
-    assert function_parts(first) is function_parts(first)
-    assert function_parts(second) == function_parts(second)
-    assert [*known] == [id(first.__code__)]
+    shown = Shown()
+    assert receiver_parts(shown.method) is receiver_parts(shown.method)
+    assert receiver_parts(shown) == receiver_parts(shown)
+    assert receiver_parts(endless) == function_parts(endless)
+    assert [*known] == [id(Shown.method)]
+
+
+def test_parts_are_not_those_of_what_was_at_the_same_place(monkeypatch):
+    parts = receiver_parts(Shown.method)
+    kept = {id(endless): (weakref.ref(Shown.method), parts)}
+    monkeypatch.setattr(naming, "_known_parts", kept)
+    assert receiver_parts(endless) == function_parts(endless)
+    assert receiver_parts(endless) is receiver_parts(endless)
+
+
+def test_that_parts_are_kept_keeps_no_function():
+    def gone():
+        """To be forgotten."""
+
+    reference = weakref.ref(gone)
+    receiver_parts(gone)
+    del gone
+    assert reference() is None
 
 
 class Evil(dict):
