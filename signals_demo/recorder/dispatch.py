@@ -73,13 +73,12 @@ def _begin(
     else:
         parent = above
     name = signal_name(signal)
-    described_sender = capture.sender(sender)
     thread = get_ident()
     if name in FOLDED:
-        folded = _folded(parent, name, described_sender, thread)
+        folded = _folded(parent, name, capture.sender(sender), thread)
         if folded is not None:
             return folded
-    described, size = capture.arguments(name, named)
+    described_sender, described, size = capture.sent(name, sender, named)
     size += ENTRY_SIZE
     # As room() does, for a signal and its sender.
     holders = parent.root.looking + scope.everywhere

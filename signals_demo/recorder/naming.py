@@ -11,7 +11,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from django.apps import AppConfig, apps
@@ -40,9 +40,10 @@ _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 #: What functions are called, by their identities. Without it each call would have parts
 #: of its own for the garbage collector to look through.
 _known_parts: Final[dict[int, tuple[weakref.ref[FunctionType], FunctionParts]]] = {}
-#: The labels of the models of the apps, and where their objects hold the primary key;
-#: None if it has the name of a secret.
-_known_models: Final[dict[type, tuple[str, str | None]]] = {}
+#: A label, and where the objects hold their key; None if that has a secret's name.
+KnownModel: TypeAlias = tuple[str, str | None]
+#: The models of the apps.
+known_models: Final[dict[type, KnownModel]] = {}
 #: How many functions, and how many models, are kept until the last recording ends.
 MAX_KNOWN: Final = 5_000
 
@@ -50,7 +51,7 @@ MAX_KNOWN: Final = 5_000
 def forget() -> None:
     """Let go of functions and models, because the last recording has ended."""
     _known_parts.clear()
-    _known_models.clear()
+    known_models.clear()
 
 
 class Historical(str):
@@ -70,20 +71,29 @@ def type_name(kind: type) -> str:
 def model(instance: Model) -> str:
     """Return ``app.Model(pk)``, without a query."""
     kind = type(instance)
-    # Not instance.pk: it may be a property, or defer to the database.
-    values = _values_of(instance)
-    # Other metaclasses may have a hash of their own, and so may dicts have methods.
-    known = _known_models.get(kind) if type(kind) is ModelBase else None
+    # Other metaclasses may have a hash of their own.
+    known = known_models.get(kind) if type(kind) is ModelBase else None
     if known is not None:
-        label, name = known
-        pk = dict.get(values, name) if name else None
-        if type(pk) is int and not pk >> 62:  # Neither huge nor negative.
-            return f"{label}({pk})"
+        text = known_model(instance, known)
+        if text is not None:
+            return text
+    values = _values_of(instance)
     options: Any = class_attribute(kind, "_meta")
     field = options.pk
     value = dict.get(values, field.attname) if field is not None else None
     pk = _key(value, field, values)
     return f"{options.label}({pk})"
+
+
+def known_model(instance: object, known: KnownModel) -> str | None:
+    """Return what ``model()`` does, if the key is a plain number; None otherwise."""
+    label, name = known
+    # Not instance.pk: it may be a property, or defer to the database. And not the
+    # method of what is there: it may be any dict.
+    pk = dict.get(_values_of(instance), name) if name else None
+    if type(pk) is int and not pk >> 62:  # Neither huge nor negative.
+        return f"{label}({pk})"
+    return None
 
 
 def _key(value: object, field: Any, values: dict[str, object]) -> str:
@@ -112,7 +122,7 @@ def sender(value: Any) -> str | None:
     """Return a name for the sender of a signal: a model's label, or a dotted name."""
     kind = type(value)
     if kind is ModelBase:
-        known = _known_models.get(value)
+        known = known_models.get(value)
         if known is not None:
             return known[0]
         options = getattr(value, "_meta", None)
@@ -137,10 +147,10 @@ def _label(value: type, options: Any) -> str:
     module = _module_of(value)
     if type(module) is str and module == "__fake__":
         return Historical(label)
-    kept = options.apps is apps and len(_known_models) < MAX_KNOWN
+    kept = options.apps is apps and len(known_models) < MAX_KNOWN
     if kept and options.pk is not None:
         name = options.pk.attname
-        _known_models[value] = label, None if is_secret(name) else name
+        known_models[value] = label, None if is_secret(name) else name
     return label
 
 

@@ -160,7 +160,7 @@ class Evil(dict):
 
 @pytest.fixture
 def known(monkeypatch):
-    monkeypatch.setattr(naming, "_known_models", found := {})
+    monkeypatch.setattr(naming, "known_models", found := {})
     return found
 
 

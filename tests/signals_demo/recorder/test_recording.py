@@ -123,8 +123,8 @@ def test_the_code_of_a_receiver_is_let_go():
 def test_models_are_let_go():
     with record():
         OUTER.send(Question)
-        assert Question in naming._known_models
-    assert not naming._known_models
+        assert Question in naming.known_models
+    assert not naming.known_models
 
 
 def test_a_mocked_signal_stays_mocked():
