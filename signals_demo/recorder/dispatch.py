@@ -13,13 +13,14 @@ from functools import wraps
 from inspect import CO_VARARGS
 from threading import get_ident
 from time import perf_counter_ns as clock
+from types import FrameType
 from typing import Any, Final
 
 from django.dispatch import Signal, dispatcher
 
 from signals_demo.recorder import capture, database, scope
 from signals_demo.recorder.callers import in_library, project_frame
-from signals_demo.recorder.inventory import signal_name
+from signals_demo.recorder.inventory import known_names, signal_name
 from signals_demo.recorder.naming import receiver_parts
 from signals_demo.recorder.patching import Replacing
 from signals_demo.recorder.scope import AMBIENT, keep, numbers, position
@@ -44,6 +45,9 @@ mutes: Final[ContextVar[tuple[Mute, ...]]] = ContextVar(
     "signals_demo.recorder.mutes", default=()
 )
 
+#: Makes an object without its ``__init__()``: a call of that takes longer than to set
+#: what it sets.
+_new: Final = object.__new__
 
 #: Django's own methods, as long as nobody else has replaced them before.
 _DJANGO: Final = {
@@ -72,7 +76,12 @@ def _begin(
         parent = above.parent
     else:
         parent = above
-    name = signal_name(signal)
+    # As signal_name() does, for one that has been sent before.
+    known = known_names.get(id(signal))
+    if known is not None and known[0]() is signal:
+        name = known[1]
+    else:
+        name = signal_name(signal)
     thread = get_ident()
     if name in FOLDED:
         folded = _folded(parent, name, capture.sender(sender), thread)
@@ -87,13 +96,19 @@ def _begin(
             holders = tuple(holder for holder in holders if holder is not each)
     if not holders:
         return None
-    emission = Emission(
-        next(numbers), name, described_sender, method, described, thread, parent
-    )
-    frame = sys._getframe(2)
+    emission = _new(Emission)
+    emission.order = next(numbers)
+    emission.signal = name
+    emission.sender = described_sender
+    emission.method = method
+    emission.arguments = described
+    emission.thread = thread
+    emission.parent = parent
+    emission.times = 1  # It is asked for below, and quicker here than in the class.
+    caller: FrameType | None = sys._getframe(2)
     # Most are the project's own; then without a call.
-    ours = in_library.get(frame.f_code.co_filename) is False
-    caller = frame if ours else project_frame(frame)
+    if caller is not None and in_library.get(caller.f_code.co_filename) is not False:
+        caller = project_frame(caller)
     if caller is not None:
         emission.call_site = caller.f_code
         emission.instruction = caller.f_lasti
@@ -169,7 +184,9 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
         # The same as _calls(), and quicker.
         calls = []
         for each in receivers:
-            calls.append(ReceiverCall(receiver_parts(each), root, holders))
+            call = _new(ReceiverCall)
+            call.parts, call.root, call.holders = receiver_parts(each), root, holders
+            calls.append(call)
         if len(calls) > CALLS_IN_ENTRY:
             _take(emission, calls)
         else:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     #: Who connected what, by the names of signals and fingerprints.
     Calls: TypeAlias = dict[tuple[str, int], Connected]
 
-_names: Final[dict[int, tuple[weakref.ref[Signal], str]]] = {}
+#: The names of signals that were asked for, by their identities.
+known_names: Final[dict[int, tuple[weakref.ref[Signal], str]]] = {}
 
 #: Where Django's signals are defined, and not merely imported; no need to read them.
 _HOMES: Final = (
@@ -52,11 +53,11 @@ def signal_name(signal: Signal) -> str:
 
     Of one that none holds, what stands for it is its class and a number.
     """
-    known = _names.get(id(signal))
+    known = known_names.get(id(signal))
     if known is not None and known[0]() is signal:
         return known[1]
     key, name = id(signal), _find_name(signal)
-    _names[key] = (weakref.ref(signal, lambda _: _names.pop(key, None)), name)
+    known_names[key] = weakref.ref(signal, lambda _: known_names.pop(key, None)), name
     return name
 
 

@@ -181,15 +181,15 @@ def test_a_name_is_forgotten_with_its_signal():
     signal = Signal()
     key = id(signal)
     signal_name(signal)
-    assert signal_name(signal) == inventory._names[key][1]
+    assert signal_name(signal) == inventory.known_names[key][1]
     del signal
     gc.collect()
-    assert key not in inventory._names
+    assert key not in inventory.known_names
 
 
 def test_a_name_is_not_that_of_another_signal_at_the_same_place():
     signal = Signal()
-    inventory._names[id(signal)] = inventory._names[id(order_paid)]
+    inventory.known_names[id(signal)] = inventory.known_names[id(order_paid)]
     assert signal_name(signal) != signal_name(order_paid)
 
 
