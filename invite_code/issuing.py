@@ -127,9 +127,10 @@ def planned(
         raise ValueError("Codes cannot expire before they are valid, or just then.")
     _demand_capacity(count, conf.code_format)
     batch = InviteBatch(label=label, key=key or None)
-    batch.clean_fields()
-    for text in (label, key or ""):  # PostgreSQL cannot store what this refuses.
-        ProhibitNullCharactersValidator()(text)
+    if label or key:
+        batch.clean_fields()
+        for text in (label, key or ""):  # PostgreSQL cannot store what this refuses.
+            ProhibitNullCharactersValidator()(text)
     return batch, {
         "max_uses": max_uses,
         "valid_from": valid_from,
@@ -166,7 +167,7 @@ def fill_batch(
     insert = inserter(model, using, values)
     for done in range(0, count, CHUNK_SIZE):
         size = min(CHUNK_SIZE, count - done)
-        _insert_chunk(insert, model.objects.using(using), code_format, size)
+        _insert_chunk(insert, partial(model.objects.using, using), code_format, size)
         if progress:
             progress(done + size)
     arguments = {"batch_id": batch_id, "count": count, "using": using}
@@ -198,7 +199,7 @@ def _demand_capacity(count: int, code_format: CodeFormat) -> None:
 
 def _insert_chunk(
     insert: Callable[[str], None],
-    stored: QuerySet[InviteCode],
+    stored: Callable[[], QuerySet[InviteCode]],
     code_format: CodeFormat,
     size: int,
 ) -> None:
@@ -210,7 +211,7 @@ def _insert_chunk(
         try:
             return insert(codes)
         except IntegrityError:
-            codes = as_json(sorted(draw_free(code_format, size, stored)))
+            codes = as_json(sorted(draw_free(code_format, size, stored())))
     insert(codes)
 
 
