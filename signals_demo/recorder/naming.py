@@ -1,7 +1,7 @@
 """Names for what is foreign, and a look at what it holds: none of its code runs."""
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import (
     BuiltinFunctionType,
@@ -37,14 +37,15 @@ _contents_of: Final = vars(ModuleType)["__dict__"].__get__
 _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 
 
-#: What functions are called, by their identities. Without it each call would have parts
-#: of its own for the garbage collector to look through.
-_known_parts: Final[dict[int, tuple[weakref.ref[FunctionType], FunctionParts]]] = {}
+#: What functions are called, by their identities, each with a weak reference to it. Or
+#: each call would have parts of its own for the garbage collector to look through.
+_known_parts: Final[dict[int, tuple[Callable[[], Any], FunctionParts]]] = {}
 #: A label, and where the objects hold their key; None if that has a secret's name.
 KnownModel: TypeAlias = tuple[str, str | None]
 #: The models of the apps.
 known_models: Final[dict[type, KnownModel]] = {}
-#: How many functions, and how many models, are kept until the last recording ends.
+#: Of how many functions, and of how many models, this is kept until the last recording
+#: ends.
 MAX_KNOWN: Final = 5_000
 
 
@@ -90,8 +91,8 @@ def known_model(instance: object, known: KnownModel) -> str | None:
     label, name = known
     # Not instance.pk: it may be a property, or defer to the database. And not the
     # method of what is there: it may be any dict.
-    pk = dict.get(_values_of(instance), name) if name else None
-    if type(pk) is int and not pk >> 62:  # Neither huge nor negative.
+    pk = dict.get(_values_of(instance), name)
+    if name and type(pk) is int and not pk >> 62:  # Neither huge nor negative.
         return f"{label}({pk})"
     return None
 
@@ -204,15 +205,20 @@ def function(value: object) -> tuple[str, str]:
     return name, f"{place.co_filename}:{place.co_firstlineno}"
 
 
-def receiver_parts(value: Any) -> FunctionParts:
-    """Return ``function_parts()``; of a function, those of the first time."""
-    if type(value) is MethodType:
-        value = value.__func__
+def receiver_parts(receiver: Any) -> FunctionParts:
+    """Return ``function_parts()``, which are kept for functions and methods.
+
+    A name that is changed while something records is not seen; other code is.
+    """
+    value = receiver.__func__ if type(receiver) is MethodType else receiver
     known = _known_parts.get(id(value))
-    if known is not None and known[0]() is value:
-        return known[1]
-    parts = function_parts(value)
-    if type(value) is FunctionType and len(_known_parts) < MAX_KNOWN:
+    if known is not None:
+        kept, parts = known
+        if kept() is value and parts[1] is value.__code__:
+            return parts
+    parts = function_parts(receiver)
+    room = known is not None or len(_known_parts) < MAX_KNOWN
+    if type(value) is FunctionType and room:
         _known_parts[id(value)] = weakref.ref(value), parts
     return parts
 

@@ -131,12 +131,27 @@ def test_the_parts_of_few_functions_are_kept(monkeypatch):
     assert [*known] == [id(Shown.method)]
 
 
+def test_methods_of_methods_have_the_same_parts():
+    nested = types.MethodType(types.MethodType(endless, 1), 2)
+    assert receiver_parts(nested) == function_parts(nested)
+
+
+def test_a_function_that_was_replaced_in_place_has_new_parts():
+    def changed():
+        """To be another one."""
+
+    before = receiver_parts(changed)
+    changed.__code__ = changed.__code__.replace(co_firstlineno=1)
+    assert receiver_parts(changed) == function_parts(changed) != before
+
+
 def test_parts_are_not_those_of_what_was_at_the_same_place(monkeypatch):
-    parts = receiver_parts(Shown.method)
-    kept = {id(endless): (weakref.ref(Shown.method), parts)}
+    first, second = logged(endless), logged(Shown.method)
+    kept = {id(second): (weakref.ref(first), function_parts(first))}
     monkeypatch.setattr(naming, "_known_parts", kept)
-    assert receiver_parts(endless) == function_parts(endless)
-    assert receiver_parts(endless) is receiver_parts(endless)
+    monkeypatch.setattr(naming, "MAX_KNOWN", 1)
+    assert receiver_parts(second) == function_parts(second) != function_parts(first)
+    assert receiver_parts(second) is receiver_parts(second)
 
 
 def test_that_parts_are_kept_keeps_no_function():
