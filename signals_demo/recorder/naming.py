@@ -40,7 +40,8 @@ _values_of: Final = Model.__mro__[-2].__dict__["__dict__"].__get__
 #: What functions are called, by their identities, each with a weak reference to it. Or
 #: each call would have parts of its own for the garbage collector to look through.
 _known_parts: Final[dict[int, tuple[Callable[[], Any], FunctionParts]]] = {}
-#: A label, and where the objects hold their key; None if that has a secret's name.
+#: A label, and where the objects hold their key; None if that is composite, or has the
+#: name of a secret.
 KnownModel: TypeAlias = tuple[str, str | None]
 #: The models of the apps.
 known_models: Final[dict[type, KnownModel]] = {}
@@ -87,12 +88,13 @@ def model(instance: Model) -> str:
 
 
 def known_model(instance: object, known: KnownModel) -> str | None:
-    """Return what ``model()`` does, if the key is a plain number; None otherwise."""
+    """Return what ``model()`` does, if the key is a plain number or None; else None."""
     label, name = known
     # Not instance.pk: it may be a property, or defer to the database. And not the
     # method of what is there: it may be any dict.
     pk = dict.get(_values_of(instance), name)
-    if name and type(pk) is int and not pk >> 62:  # Neither huge nor negative.
+    # A number that is neither huge nor negative, or none.
+    if name and (pk is None or (type(pk) is int and not pk >> 62)):
         return f"{label}({pk})"
     return None
 
@@ -151,7 +153,8 @@ def _label(value: type, options: Any) -> str:
     kept = options.apps is apps and len(known_models) < MAX_KNOWN
     if kept and options.pk is not None:
         name = options.pk.attname
-        known_models[value] = label, None if is_secret(name) else name
+        plain = not (is_secret(name) or isinstance(options.pk, CompositePrimaryKey))
+        known_models[value] = label, name if plain else None
     return label
 
 

@@ -220,6 +220,24 @@ def test_models_of_all_kinds_have_the_same_name_once_known(known, monkeypatch):
     assert [naming.model(each) for each in made] == before
 
 
+def test_a_key_of_parts_has_them_once_known(known, monkeypatch):
+    with isolate_apps("signals_demo") as isolated:
+        monkeypatch.setattr(naming, "apps", isolated)
+
+        class Pair(models.Model):
+            pk = models.CompositePrimaryKey("left", "right")
+            left = models.IntegerField()
+            right = models.IntegerField()
+
+            class Meta:
+                app_label = "shop"
+
+    before = naming.model(Pair(left=1))
+    assert sender(Pair) == "shop.Pair"
+    assert Pair in known
+    assert naming.model(Pair(left=1)) == before == "shop.Pair(1, None)"
+
+
 @pytest.mark.parametrize(("name", "shown"), [("pin", naming.MASK), ("number", "7")])
 def test_a_key_with_the_name_of_a_secret_is_masked_once_known(
     known, monkeypatch, name, shown
