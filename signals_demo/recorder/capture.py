@@ -29,13 +29,10 @@ from signals_demo.recorder.masking import MAX_LENGTH, clean, is_secret, url_path
 from signals_demo.recorder.masking import masked as masked
 from signals_demo.recorder.masking import statement as statement
 from signals_demo.recorder.naming import (
-    KnownModel,
     attribute,
     attributes,
     class_attribute,
     fits,
-    known_model,
-    known_models,
     slot,
     text_of,
 )
@@ -54,8 +51,8 @@ MAX_DEPTH: Final = 3
 MAX_SIZE: Final = 4_000
 #: What a name takes beside its text, in bytes: most are names in the program as well.
 _BESIDE: Final = 8
-#: What an argument of Django's own signals takes, but for a list.
-_BYTES: Final = 100
+#: What an argument of Django's own signals takes, in bytes, but for a list.
+ARGUMENT_SIZE: Final = 100
 #: What a number takes, and what the text of a name does if it is made for this.
 _NUMBER: Final = 28
 _TEXT: Final = 48
@@ -382,7 +379,7 @@ def arguments(signal: str, named: dict[str, Any]) -> tuple[dict[str, Described],
     # A copy is made quickly, and most of what is in it is harmless and stays. What is
     # not has to be replaced below, in each case.
     described: dict[str, Any] = named.copy()
-    size = _BYTES * len(named)
+    size = ARGUMENT_SIZE * len(named)
     for name, value in named.items():
         if value is None or value is True or value is False:
             continue
@@ -402,62 +399,6 @@ def arguments(signal: str, named: dict[str, Any]) -> tuple[dict[str, Described],
                 described[name] = kept = [MASK] * len(kept)
             size += getsizeof(kept) + sum(map(getsizeof, kept))
     return described, size
-
-
-#: The signals of ``save()``, each with how many arguments it has.
-_SAVES: Final = {
-    "django.db.models.signals.pre_save": 4,
-    "django.db.models.signals.post_save": 5,
-}
-
-
-def sent(
-    signal: str, origin: object, named: dict[str, Any]
-) -> tuple[str | None, dict[str, Described], int]:
-    """Do what ``sender()`` and ``arguments()`` do, in less time for most of ``save()``.
-
-    Args:
-        signal: its dotted name.
-        origin: its sender.
-        named: its other arguments.
-
-    Returns:
-        The description of the sender, and what ``arguments()`` returns.
-    """
-    if _SAVES.get(signal) == len(named) and type(origin) is ModelBase:
-        known = known_models.get(origin)
-        if known is not None:
-            saved = _saved(named, origin, known)
-            if saved is not None:
-                return known[0], saved, _BYTES * len(saved)
-    return sender(origin), *arguments(signal, named)
-
-
-def _saved(
-    named: dict[str, Any], kind: type, known: KnownModel
-) -> dict[str, Described] | None:
-    """Return the description, if all is as ``save()`` sends it mostly; else None."""
-    try:
-        instance, using = named["instance"], named["using"]
-        raw, fields = named["raw"], named["update_fields"]
-        created = named["created"] if len(named) > 4 else None
-    except KeyError:
-        return None
-    if (
-        type(instance) is kind
-        and (created is True or created is False or created is None)
-        and (raw is True or raw is False)
-        and fields is None
-        and type(using) is str
-        and using.isprintable()
-        and len(using) < MAX_LENGTH
-    ):
-        text = known_model(instance, known)
-        if text is not None:
-            described = named.copy()
-            described["instance"] = text
-            return described
-    return None
 
 
 def argument(signal: str, name: str, value: object) -> Described:

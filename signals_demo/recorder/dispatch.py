@@ -13,7 +13,6 @@ from functools import wraps
 from inspect import CO_VARARGS
 from threading import get_ident
 from time import perf_counter_ns as clock
-from types import FrameType
 from typing import Any, Final
 
 from django.dispatch import Signal, dispatcher
@@ -23,6 +22,7 @@ from signals_demo.recorder.callers import in_library, project_frame
 from signals_demo.recorder.inventory import known_names, signal_name
 from signals_demo.recorder.naming import receiver_parts
 from signals_demo.recorder.patching import Replacing
+from signals_demo.recorder.saves import sent
 from signals_demo.recorder.scope import AMBIENT, keep, numbers, position
 from signals_demo.recorder.standins import Async, Driven, Receiver, Sync, coroutine_of
 from signals_demo.recorder.trace import Emission, Parent, ReceiverCall, Recording
@@ -45,8 +45,7 @@ mutes: Final[ContextVar[tuple[Mute, ...]]] = ContextVar(
     "signals_demo.recorder.mutes", default=()
 )
 
-#: Makes an object without its ``__init__()``: a call of that takes longer than to set
-#: what it sets.
+#: Makes an object without its ``__init__()``, which saves a call for each.
 _new: Final = object.__new__
 
 #: Django's own methods, as long as nobody else has replaced them before.
@@ -87,7 +86,7 @@ def _begin(
         folded = _folded(parent, name, capture.sender(sender), thread)
         if folded is not None:
             return folded
-    described_sender, described, size = capture.sent(name, sender, named)
+    described_sender, described, size = sent(name, sender, named)
     size += ENTRY_SIZE
     # As room() does, for a signal and its sender.
     holders = parent.root.looking + scope.everywhere
@@ -104,11 +103,10 @@ def _begin(
     emission.arguments = described
     emission.thread = thread
     emission.parent = parent
-    emission.times = 1  # It is asked for below, and quicker here than in the class.
-    caller: FrameType | None = sys._getframe(2)
+    frame = sys._getframe(2)
     # Most are the project's own; then without a call.
-    if caller is not None and in_library.get(caller.f_code.co_filename) is not False:
-        caller = project_frame(caller)
+    ours = in_library.get(frame.f_code.co_filename) is False
+    caller = frame if ours else project_frame(frame)
     if caller is not None:
         emission.call_site = caller.f_code
         emission.instruction = caller.f_lasti
