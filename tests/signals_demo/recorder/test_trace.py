@@ -26,6 +26,19 @@ def query(order=1, transaction=None):
     return Query(order, "SELECT 1", "default", 1, False, transaction)
 
 
+def test_what_is_recorded_lacks_nothing_that_is_set_when_it_is_made():
+    sold = Signal()
+    sold.connect(receiver := lambda **kwargs: None)
+    with record() as recording:
+        sold.send(None)
+    del receiver
+    seen = recording.entries[0]
+    made = Emission(1, "", None, "send", {}, 1, recording)
+    call = ReceiverCall(("", "", ""), recording)
+    assert vars(made).keys() <= vars(seen).keys()
+    assert vars(call).keys() <= vars(seen.calls[0]).keys()
+
+
 @pytest.mark.parametrize("make", [emission, query])
 def test_fate_is_that_of_the_transaction(make):
     assert make().fate is None
