@@ -165,9 +165,10 @@ def fill_batch(
     _demand_capacity(count, code_format)
     values["batch_id"] = batch_id
     insert = inserter(model, using, values)
+    stored = partial(model.objects.using, using)
     for done in range(0, count, CHUNK_SIZE):
         size = min(CHUNK_SIZE, count - done)
-        _insert_chunk(insert, partial(model.objects.using, using), code_format, size)
+        _insert_chunk(insert, stored, code_format, size)
         if progress:
             progress(done + size)
     arguments = {"batch_id": batch_id, "count": count, "using": using}
