@@ -153,7 +153,8 @@ def run(alias: str, sizes: list[int]) -> bool:
     try:
         print(f"\n{alias}, medians")
         reached = [report(size, measure(alias, size)) for size in sizes]
-        return all(reached) and report_memory(alias, sizes)
+        reached.append(report_memory(alias, sizes))
+        return all(reached)
     finally:
         creation.destroy_test_db(seeding.NAME, verbosity=0)
 
