@@ -220,6 +220,7 @@ def connections(known: Iterable[Signal] | None = None) -> Iterator[Connection]:
             for all takes long.
     """
     senders = known_senders()
+    calls: Calls = {}
     for signal in signals() if known is None else known:
         name = signal_name(signal)
         for (key, sender_key), reference, *sender_reference, is_async in _entries(
@@ -231,7 +232,9 @@ def connections(known: Iterable[Signal] | None = None) -> Iterator[Connection]:
             sender = None
             if not anyone:
                 sender = _held(sender_reference) or senders.get(sender_key)
-                sender = sender or _told(name, fingerprint(key, sender_key))
+                if not sender:  # There may be thousands of calls: once is enough.
+                    calls = calls or origins()
+                    sender = _told(calls.get((name, fingerprint(key, sender_key))))
             yield Connection(
                 name,
                 receiver,
@@ -266,9 +269,8 @@ def _held(references: Sequence[Any]) -> str | None:
     return None
 
 
-def _told(signal: str, mark: int) -> str:
+def _told(call: "Connected | None") -> str:
     """Describe the sender as whoever connected it did."""
-    call = origins().get((signal, mark))
     return (call.sender if call else None) or UNKNOWN
 
 

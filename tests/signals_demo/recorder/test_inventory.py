@@ -278,6 +278,22 @@ def test_before_apps_are_loaded_senders_are_unknown(connect, monkeypatch):
     assert [each.sender for each in made()] == [inventory.UNKNOWN]
 
 
+def test_who_connected_is_looked_through_once_for_all_senders(connect, monkeypatch):
+    searches = []
+    search = inventory.origins
+
+    def origins():
+        searches.append(len(remembered))
+        return search()
+
+    monkeypatch.setattr(inventory, "origins", origins)
+    for sender in (Listener, Hasty, listener):
+        connect(listen, order_paid, sender=sender)
+    described = {each.sender for each in made()}
+    assert {f"{HERE}.Listener", f"{HERE}.Hasty"} < described
+    assert len(searches) <= 1  # None, where Django keeps a reference to the sender.
+
+
 def test_auth_need_not_be_there(connect, monkeypatch):
     monkeypatch.delitem(sys.modules, "django.contrib.auth")
     connect(listen, order_paid, sender=Topping)
