@@ -263,6 +263,12 @@ def inserter(
         values: of other fields; those not named take their defaults.
     """
     connection = connections[using]
+    defaults = {
+        field.attname: field.get_default()
+        for field in model._meta.concrete_fields
+        if not (field.primary_key or field.name == "code")
+    }
+    values = defaults | values
     if _makes_rows_of_json(connection):
         return partial(_execute, connection, *_statement(model, connection, values))
     return partial(_bulk_create, model, using, values)
@@ -280,13 +286,11 @@ def _statement(
 ) -> tuple[str, list[Any]]:
     """Return the statement that inserts codes, and its parameters but the codes."""
     quote = connection.ops.quote_name
-    filled = {}
-    for field in model._meta.concrete_fields:
-        name = field.attname
-        if not (field.primary_key or name == "code"):
-            value = values[name] if name in values else field.get_default()
-            if value is not None:
-                filled[str(field.column)] = field.get_db_prep_save(value, connection)
+    filled = {
+        str(field.column): field.get_db_prep_save(values[field.attname], connection)
+        for field in model._meta.concrete_fields
+        if values.get(field.attname) is not None
+    }
     columns = ", ".join(map(quote, ["code", *filled]))
     selected = ", ".join(["value", *["%s"] * len(filled)])
     sql = (
