@@ -457,6 +457,7 @@ def test_a_backend_that_makes_no_rows_of_json_gets_codes_in_bulk(
     assert {(c.max_uses, c.uses, c.expires_at, c.email) for c in codes} == {
         (None, 0, expires_at, email.lower())
     }
+    assert len({code.created_at for code in codes}) == 1
     assert not any('["' in str(parameters) for parameters in inserts)
 
 
