@@ -154,11 +154,11 @@ def signals() -> list[Signal]:
     kinds = {id(each) for each in classes}
     referrers = gc.get_referrers(*classes)
     found = [each for each in referrers if id(type(each)) in kinds]
-    # Whether any are frozen is not asked: that would count what is, which takes longer.
-    return [*{id(each): each for each in (*found, *_held_elsewhere())}.values()]
+    # Not only if gc.get_freeze_count(): it walks all that is frozen and takes longer.
+    return [*{id(each): each for each in (*found, *_held_or_connected())}.values()]
 
 
-def _held_elsewhere() -> list[Signal]:
+def _held_or_connected() -> list[Signal]:
     """Return the signals that can be found without the garbage collector."""
     # It imports this module.
     from signals_demo.recorder.connecting import remembered
